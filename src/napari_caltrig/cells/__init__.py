@@ -1,0 +1,1 @@
+"""Finding cells in movies."""

@@ -1,0 +1,1 @@
+"""Everything the user decided: invertible edits, history and the ``.caltrig`` file."""

@@ -85,7 +85,8 @@ class Clock:
             return frames / rate
         last = self.n_frames - 1
         inside = np.interp(frames, np.arange(self.n_frames), self.times_s)
-        return inside + (np.minimum(frames, 0) + np.maximum(frames - last, 0)) / rate
+        outside = np.minimum(frames, 0) + np.maximum(frames - last, 0)
+        return np.asarray(inside + outside / rate, dtype=np.float64)
 
     def to_frames(self, seconds: ArrayLike) -> NDArray[np.int64]:
         """Nearest frame of each time, clipped to the recording.

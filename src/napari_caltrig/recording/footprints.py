@@ -272,9 +272,7 @@ class Footprints:
             uint16 where the ids allow it, else int32.
         """
         highest = int(self._unit_ids.max(initial=0)) + 1
-        labels = np.zeros(
-            self.shape[0] * self.shape[1], np.uint16 if highest < 2**16 else np.int32
-        )
+        labels = np.zeros(self.shape[0] * self.shape[1], np.uint16 if highest < 2**16 else np.int32)
         counts = np.diff(self._csr.indptr)
         rows = np.repeat(np.arange(len(self)), counts)
         keep = self._csr.data >= threshold * self.peaks()[rows]

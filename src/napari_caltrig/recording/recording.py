@@ -126,11 +126,14 @@ class Recording:
         for name, movie in self.movies.items():
             if movie.ndim != 3 or tuple(movie.shape[1:]) != shape:
                 raise ValueError(
-                    f"movie {name!r} has shape {tuple(movie.shape)}, not (frames, {shape[0]}, {shape[1]})"
+                    f"movie {name!r} has shape {tuple(movie.shape)}, "
+                    f"not (frames, {shape[0]}, {shape[1]})"
                 )
         for name, image in self.summary_images.items():
             if tuple(image.shape) != shape:
-                raise ValueError(f"image {name!r} has shape {tuple(image.shape)}, not {shape} (Y, X)")
+                raise ValueError(
+                    f"image {name!r} has shape {tuple(image.shape)}, not {shape} (Y, X)"
+                )
         for name, values in self.quality.items():
             if np.shape(values) != (n_cells,):
                 raise ValueError(f"{name!r} has {np.size(values)} values for {n_cells} cells")

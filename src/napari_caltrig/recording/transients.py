@@ -73,7 +73,7 @@ class Transients:
     @property
     def ids(self) -> NDArray[np.int64]:
         """Transient ids, shape (transients,)."""
-        return self._table.index.to_numpy()
+        return self._table.index.to_numpy(dtype=np.int64)
 
     def table(self) -> pd.DataFrame:
         """Return a copy as a DataFrame, index ``transient_id``."""

@@ -1,0 +1,1 @@
+"""Synthetic traces, movies and recordings with known truth."""

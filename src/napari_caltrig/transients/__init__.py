@@ -1,0 +1,1 @@
+"""Finding transients in traces."""

@@ -1,0 +1,1 @@
+"""napari glue: reader, samples, layers and the link between a session and a viewer."""

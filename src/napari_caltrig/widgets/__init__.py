@@ -1,0 +1,1 @@
+"""Qt dock widgets: they draw the session and forward to it, they compute nothing."""

@@ -1,0 +1,183 @@
+"""Models on disk: a ``NAME.safetensors`` and its card ``NAME.json`` side by side.
+
+Shipped models live in this folder, the user's own in the user data folder.
+Nothing in a model file is ever executed, and no torch is needed to list them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from platformdirs import user_data_path
+
+from napari_caltrig.recording.errors import FormatError
+
+Kind = Literal["transients", "cells"]
+
+SHIPPED = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model is, what went into it and what came out.
+
+    Parameters
+    ----------
+    name
+        File name without extension; what menus and ``model=`` show.
+    kind
+        ``"transients"`` or ``"cells"``.
+    architecture
+        Name of the network class in the registry of its kind.
+    arguments
+        Arguments of that class.
+    version
+        Version of the weights.
+    threshold
+        Default probability threshold.
+    description
+        One sentence for the user.
+    licence
+        Licence of the weights.
+    seed
+        Seed of the training run.
+    training
+        Data, configuration and the command that reproduces the weights.
+    scores
+        What was measured, and on what.
+    sha256
+        Of the ``.safetensors`` file; filled in by `save_model`.
+    """
+
+    name: str
+    kind: Kind
+    architecture: str
+    arguments: Mapping[str, Any]
+    version: str
+    threshold: float
+    description: str = ""
+    licence: str = "BSD-3-Clause"
+    seed: int = 0
+    training: Mapping[str, Any] = field(default_factory=dict)
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+
+
+def user_models_folder() -> Path:
+    """Folder of the user's own models; not created here."""
+    return user_data_path("napari-caltrig", appauthor=False) / "models"
+
+
+def list_models(kind: Kind) -> list[ModelCard]:
+    """All models of a kind, shipped ones first; unreadable cards are left out."""
+    cards = []
+    for folder in (SHIPPED, user_models_folder()):
+        for path in sorted(folder.glob("*.json")):
+            try:
+                card = _read_card(path)
+            except FormatError:
+                continue
+            if card.kind == kind:
+                cards.append(card)
+    return cards
+
+
+def load_model(model: str | Path, kind: Kind) -> tuple[ModelCard, dict[str, NDArray[Any]]]:
+    """Card and weights of a model.
+
+    Parameters
+    ----------
+    model
+        Name of a shipped or user model, or path of a ``.safetensors`` file
+        with its card beside it.
+    kind
+        What the model must be for.
+
+    Raises
+    ------
+    FormatError
+        If there is no such model, it is of another kind, or a file is damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    path = _find(model, kind)
+    card = _read_card(path.with_suffix(".json"))
+    if card.kind != kind:
+        raise FormatError(
+            path, f"a model for {kind}", f"one for {card.kind}", "Choose another model."
+        )
+    try:
+        content = path.read_bytes()
+        if card.sha256 and hashlib.sha256(content).hexdigest() != card.sha256:
+            raise SafetensorError("the content differs from what the card says")
+        return card, load(content)
+    except (OSError, SafetensorError) as error:
+        raise FormatError(
+            path,
+            "intact model weights (.safetensors)",
+            str(error),
+            "Copy the model again or train it anew.",
+        ) from error
+
+
+def save_model(
+    card: ModelCard, tensors: Mapping[str, NDArray[Any]], folder: Path | None = None
+) -> Path:
+    """Write weights and card; returns the path of the weights.
+
+    Parameters
+    ----------
+    card
+        Its ``sha256`` is computed here.
+    tensors
+        Weights by name.
+    folder
+        The user's model folder by default.
+    """
+    from safetensors.numpy import save
+
+    folder = user_models_folder() if folder is None else folder
+    folder.mkdir(parents=True, exist_ok=True)
+    content = save({k: np.ascontiguousarray(v) for k, v in tensors.items()})
+    path = folder / f"{card.name}.safetensors"
+    path.write_bytes(content)
+    text = {**asdict(card), "sha256": hashlib.sha256(content).hexdigest()}
+    path.with_suffix(".json").write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def _find(model: str | Path, kind: Kind) -> Path:
+    candidate = Path(model)
+    if candidate.suffix == ".safetensors":
+        if candidate.is_file():
+            return candidate
+    else:
+        for folder in (SHIPPED, user_models_folder()):
+            path = folder / f"{model}.safetensors"
+            if path.is_file():
+                return path
+    known = ", ".join(card.name for card in list_models(kind)) or "none"
+    raise FormatError(
+        candidate,
+        f"a model for {kind}",
+        "no such file or name",
+        f"Known models: {known}. Or give the path of a .safetensors file.",
+    )
+
+
+def _read_card(path: Path) -> ModelCard:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return ModelCard(**cast("dict[str, Any]", content))
+    except (OSError, ValueError, TypeError) as error:
+        raise FormatError(
+            path, "a model card (JSON)", str(error), "Keep the card beside its weights."
+        ) from error
