@@ -64,10 +64,7 @@ class Footprints:
     ) -> None:
         self._shape = (int(shape[0]), int(shape[1]))
         csr = sparse.csr_array(weights)
-        if csr.dtype.kind != "f":
-            csr = csr.astype(np.float32)
-        else:
-            csr = csr.copy()
+        csr = csr.copy() if csr.dtype.kind == "f" else csr.astype(np.float32)
         if csr.shape[1] != self._shape[0] * self._shape[1]:
             raise ValueError(
                 f"footprints of {csr.shape[1]} pixels do not make an image of "
