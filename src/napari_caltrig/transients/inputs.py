@@ -1,0 +1,119 @@
+"""What the networks see of a trace: scaled to its noise, never to its maximum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_caltrig.transients.noise import noise_level, running_percentile
+
+CHANNELS = ("dff", "dff step", "c", "c step", "c present", "rate")
+MAX_RATE_HZ = 45.0
+_BASELINE_WINDOW_S = 60.0
+_BASELINE_PERCENTILE = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkInput:
+    """Features of some cells on the network's own frames.
+
+    Parameters
+    ----------
+    features
+        Shape (cells, channels, steps), float32, channels as in `CHANNELS`.
+    frames_per_step
+        Frames of the recording that were averaged into one step.
+    alive
+        Whether there is anything to see in a cell; constant traces are dead.
+    """
+
+    features: NDArray[np.float32]
+    frames_per_step: int
+    alive: NDArray[np.bool_]
+
+
+def network_input(
+    dff: NDArray[np.floating[Any]],
+    frame_rate: float,
+    c: NDArray[np.floating[Any]] | None = None,
+) -> NetworkInput:
+    """Features of traces: noise-scaled, compressed, at 45 Hz or less.
+
+    Traces are given in sd of their own noise above a running low percentile,
+    ``arcsinh`` of it, so that one large event does not shrink all others.
+    Steps between frames are a channel of their own because compression hides
+    small rises on top of large transients.
+
+    Parameters
+    ----------
+    dff
+        Shape (cells, frames); NaN frames are bridged linearly.
+    frame_rate
+        Frames per second (Hz). Faster recordings are averaged in whole
+        numbers of frames; slower ones are seen as they are, with the rate as
+        a channel.
+    c
+        Denoised traces in any unit, shape (cells, frames); scaled to `dff` by
+        regression. Cells with a constant or unrelated `c` do without.
+    """
+    frames_per_step = max(1, int(np.ceil(frame_rate / MAX_RATE_HZ - 1e-9)))
+    rate = frame_rate / frames_per_step
+    y = average_frames(bridge_gaps(dff), frames_per_step)
+    n_cells, n_steps = y.shape
+    noise = noise_level(y)
+    # a trace free of noise would be scaled to infinity: at least 0.2 % of its spread counts
+    low, high = np.percentile(y, (1, 99.5), axis=1) if y.size else np.zeros((2, n_cells))
+    noise = np.maximum(noise, 0.002 * (high - low))
+    swing = np.ptp(y, axis=1) if y.size else np.zeros(n_cells)
+    alive = swing > 1e-9 * np.maximum(np.abs(y).max(axis=1, initial=0), 1e-300)
+    noise = np.where(noise > 0, noise, np.where(alive, 0.1 * swing, 1.0))[:, None]
+    window = max(int(_BASELINE_WINDOW_S * rate), 1)
+    baseline = running_percentile(y, _BASELINE_PERCENTILE, window)
+    features = np.zeros((n_cells, len(CHANNELS), n_steps), dtype=np.float32)
+    features[:, 0] = np.arcsinh((y - baseline) / noise)
+    features[:, 1, 1:] = np.arcsinh(np.diff(y, axis=1) / noise)
+    if c is not None:
+        scaled, present = _scaled_to(average_frames(bridge_gaps(c), frames_per_step), y)
+        features[:, 2] = np.arcsinh(scaled / noise)
+        features[:, 3, 1:] = np.arcsinh(np.diff(scaled, axis=1) / noise)
+        features[:, 4] = present[:, None]
+    features[:, 5] = np.log2(rate / 20)
+    features[~alive] = 0
+    return NetworkInput(features, frames_per_step, alive)
+
+
+def bridge_gaps(traces: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Traces with NaN and inf replaced by straight lines (0 if nothing is finite)."""
+    y = np.array(traces, dtype=np.float64)
+    finite = np.isfinite(y)
+    for i in np.flatnonzero(~finite.all(axis=1)):
+        known = np.flatnonzero(finite[i])
+        y[i] = np.interp(np.arange(y.shape[1]), known, y[i, known]) if known.size else 0.0
+    return y
+
+
+def average_frames(traces: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """Means of `n` successive frames; the last one may be of fewer."""
+    if n == 1:
+        return traces
+    starts = np.arange(0, traces.shape[1], n)
+    sizes = np.minimum(n, traces.shape[1] - starts)
+    return np.asarray(np.add.reduceat(traces, starts, axis=1) / sizes)
+
+
+def _scaled_to(
+    c: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """`c` above its low percentile in units of `y`, and which cells have a usable one."""
+    centred_c = c - c.mean(axis=1, keepdims=True)
+    centred_y = y - y.mean(axis=1, keepdims=True)
+    variance = (centred_c**2).sum(axis=1)
+    covariance = (centred_c * centred_y).sum(axis=1)
+    spread = np.sqrt(variance * (centred_y**2).sum(axis=1))
+    present = covariance > 0.05 * spread
+    slope = np.where(present, covariance / np.where(variance > 0, variance, 1), 0.0)
+    low = np.percentile(c, _BASELINE_PERCENTILE, axis=1, keepdims=True) if c.size else 0.0
+    return (c - low) * slope[:, None], present

@@ -1,0 +1,93 @@
+"""Networks that find transients in traces. Import lazily: this needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from napari_caltrig.transients.inputs import CHANNELS
+
+
+class ConvGRU(nn.Module):
+    """A convolution, a bidirectional GRU over groups of frames, one logit per frame.
+
+    The recurrent part is most of the cost. It reads `group` successive frames
+    as one step and answers for each of them, so it runs at a fraction of the
+    frame rate while onsets keep the accuracy of a frame.
+
+    Parameters
+    ----------
+    channels
+        Input channels.
+    filters, kernel
+        Features and width, in frames, of the convolution.
+    group
+        Frames per step of the GRU.
+    hidden, layers
+        Units per direction and layers of the GRU.
+    """
+
+    def __init__(
+        self,
+        channels: int = len(CHANNELS),
+        filters: int = 24,
+        kernel: int = 9,
+        group: int = 2,
+        hidden: int = 32,
+        layers: int = 2,
+    ) -> None:
+        super().__init__()
+        self.group = group
+        self.conv = nn.Conv1d(channels, filters, kernel, padding=kernel // 2)
+        self.gru = nn.GRU(filters * group, hidden, layers, bidirectional=True)
+        self.head = nn.Linear(2 * hidden, group)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (cells, frames) of features (cells, channels, frames)."""
+        n, _, n_frames = x.shape
+        x = torch.relu(self.conv(x))
+        x = nn.functional.pad(x, (0, -n_frames % self.group))
+        steps = x.reshape(n, x.shape[1], -1, self.group)
+        steps = steps.permute(2, 0, 1, 3).reshape(-1, n, x.shape[1] * self.group)
+        hidden, _ = self.gru(steps)
+        logits: Tensor = self.head(hidden).permute(1, 0, 2).reshape(n, -1)
+        return logits[:, :n_frames]
+
+
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"ConvGRU": ConvGRU}
+
+
+def build_network(
+    architecture: str, arguments: Mapping[str, Any], weights: Mapping[str, Any] | None = None
+) -> nn.Module:
+    """Network of the registry, ready for prediction if `weights` are given.
+
+    Parameters
+    ----------
+    architecture
+        A name in `ARCHITECTURES`.
+    arguments
+        Arguments of that class.
+    weights
+        numpy arrays by parameter name.
+
+    Raises
+    ------
+    ValueError
+        If the architecture is unknown or the weights do not fit.
+    """
+    if architecture not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise ValueError(f"unknown network {architecture!r} for transients; known: {known}")
+    network = ARCHITECTURES[architecture](**arguments)
+    if weights is not None:
+        tensors = {name: torch.from_numpy(array.copy()) for name, array in weights.items()}
+        try:
+            network.load_state_dict(tensors)
+        except RuntimeError as error:
+            raise ValueError(f"the weights do not fit {architecture}: {error}") from error
+        network.eval()
+    return network
