@@ -1,0 +1,33 @@
+"""Everything that can be done to a curation, as data.
+
+An edit can be stored, replayed, undone and shown in a history without a
+window. ``apply`` makes a new curation, ``inverse`` the edit that takes it back.
+"""
+
+from napari_caltrig.curation.cell_edits import (
+    RemoveMissedCells,
+    SetMissedCell,
+    SetStatus,
+    restore_statuses,
+)
+from napari_caltrig.curation.edit import Compound, Edit, edit_from_json
+from napari_caltrig.curation.transient_edits import (
+    AddTransients,
+    RemoveTransients,
+    ReplaceTransients,
+    numbered,
+)
+
+__all__ = [
+    "AddTransients",
+    "Compound",
+    "Edit",
+    "RemoveMissedCells",
+    "RemoveTransients",
+    "ReplaceTransients",
+    "SetMissedCell",
+    "SetStatus",
+    "edit_from_json",
+    "numbered",
+    "restore_statuses",
+]

@@ -1,0 +1,268 @@
+"""What the user decided about one recording: an immutable value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_caltrig.recording import Footprints, Transients
+
+if TYPE_CHECKING:
+    from napari_caltrig.recording import Recording
+
+Status = Literal["unreviewed", "accepted", "rejected"]
+Source = Literal["painted", "detector"]
+
+STATUSES: tuple[Status, ...] = get_args(Status)
+SOURCES: tuple[Source, ...] = get_args(Source)
+
+
+class CellStatus(NamedTuple):
+    """What a person thinks of a cell, and why.
+
+    Parameters
+    ----------
+    status
+        ``"unreviewed"``, ``"accepted"`` or ``"rejected"``.
+    reason
+        Free text, often one of the user's standard reasons.
+    """
+
+    status: Status = "unreviewed"
+    reason: str = ""
+
+
+UNREVIEWED = CellStatus()
+
+
+@dataclass(frozen=True, eq=False)
+class MissedCell:
+    """A cell that the pipeline did not find; painted, or accepted from a detector.
+
+    Parameters
+    ----------
+    unit_id
+        Above every id of the pipeline, see `next_missed_id`.
+    pixels
+        Flat pixel indices in C order, shape (pixels,); kept sorted.
+    shape
+        Field of view in pixels, (Y, X).
+    weights
+        Positive weight of each pixel, or None for a mask without weights.
+    name
+        For the user.
+    source
+        ``"painted"`` or ``"detector"``.
+    confidence
+        The detector's confidence, 0 to 1; None for a painted cell.
+
+    Raises
+    ------
+    ValueError
+        If there are no pixels, some lie outside the field of view or occur
+        twice, or a weight is not positive.
+    """
+
+    unit_id: int
+    pixels: NDArray[np.int64]
+    shape: tuple[int, int]
+    weights: NDArray[np.float64] | None = None
+    name: str = ""
+    source: Source = "painted"
+    confidence: float | None = None
+
+    def __post_init__(self) -> None:
+        shape = (int(self.shape[0]), int(self.shape[1]))
+        pixels = np.array(self.pixels, dtype=np.int64).ravel()
+        order = np.argsort(pixels, kind="stable")
+        pixels = pixels[order]
+        if not pixels.size:
+            raise ValueError(f"missed cell {self.unit_id} has no pixels: remove it instead")
+        if pixels[0] < 0 or pixels[-1] >= shape[0] * shape[1]:
+            raise ValueError(
+                f"missed cell {self.unit_id} has pixels outside the field of view "
+                f"of {shape[0]} x {shape[1]} pixels"
+            )
+        if (np.diff(pixels) == 0).any():
+            raise ValueError(f"missed cell {self.unit_id} has the same pixel twice")
+        if self.source not in SOURCES:
+            raise ValueError(f"a missed cell comes from {' or '.join(SOURCES)}, not {self.source}")
+        if self.confidence is not None and not 0 <= self.confidence <= 1:
+            raise ValueError(f"a confidence lies between 0 and 1, not {self.confidence}")
+        pixels.setflags(write=False)
+        object.__setattr__(self, "unit_id", int(self.unit_id))
+        object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "pixels", pixels)
+        if self.weights is not None:
+            object.__setattr__(self, "weights", _checked_weights(self.weights, order))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, MissedCell):
+            return NotImplemented
+        return self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[Any, ...]:
+        weights = None if self.weights is None else self.weights.tobytes()
+        facts = (self.unit_id, self.shape, self.name, self.source, self.confidence)
+        return (*facts, self.pixels.tobytes(), weights)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The recording that a curation is about, as far as edits must know it.
+
+    Parameters
+    ----------
+    unit_ids
+        The pipeline's cells.
+    shape
+        Field of view in pixels, (Y, X).
+    n_frames
+        Number of frames.
+    """
+
+    unit_ids: frozenset[int] = frozenset()
+    shape: tuple[int, int] = (0, 0)
+    n_frames: int = 0
+
+    @classmethod
+    def of(cls, recording: Recording) -> Scope:
+        """Scope of an open recording."""
+        ids = frozenset(int(u) for u in recording.unit_ids)
+        return cls(ids, recording.shape, recording.n_frames)
+
+
+@dataclass(frozen=True, eq=False)
+class Curation:
+    """Everything the user decided about one recording; immutable.
+
+    Every edit makes a new one that shares all that did not change, so an edit
+    costs microseconds and old states stay valid. Two curations are equal when
+    the user would see no difference; the id counters do not count.
+
+    Parameters
+    ----------
+    scope
+        The recording it is about.
+    statuses
+        Status of every cell, missed cells too.
+    missed_cells
+        Missed cells by unit_id.
+    transients
+        All transients, in the order of their ids.
+    next_missed_id
+        No missed cell ever had this id or a higher one.
+    next_transient_id
+        No transient ever had this id or a higher one.
+    """
+
+    scope: Scope = field(default_factory=Scope)
+    statuses: Mapping[int, CellStatus] = field(default_factory=dict)
+    missed_cells: Mapping[int, MissedCell] = field(default_factory=dict)
+    transients: Transients = field(default_factory=Transients)
+    next_missed_id: int = 0
+    next_transient_id: int = 0
+
+    @classmethod
+    def start(cls, scope: Scope) -> Curation:
+        """Nothing decided yet."""
+        return cls(scope, dict.fromkeys(sorted(scope.unit_ids), UNREVIEWED))
+
+    @classmethod
+    def of(cls, recording: Recording) -> Curation:
+        """Nothing decided yet about `recording`."""
+        return cls.start(Scope.of(recording))
+
+    def __post_init__(self) -> None:
+        for name in ("statuses", "missed_cells"):
+            mapping = getattr(self, name)
+            if not isinstance(mapping, MappingProxyType):
+                object.__setattr__(self, name, MappingProxyType(dict(mapping)))
+        ids = self.transients.ids
+        if ids.size > 1 and (np.diff(ids) < 0).any():
+            object.__setattr__(self, "transients", self.transients.take(np.sort(ids).tolist()))
+        highest = int(ids.max()) if ids.size else -1
+        object.__setattr__(self, "next_transient_id", max(self.next_transient_id, highest + 1))
+        object.__setattr__(self, "next_missed_id", next_missed_id(self.scope.unit_ids, self))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Curation):
+            return NotImplemented
+        return (
+            self.scope == other.scope
+            and self.statuses == other.statuses
+            and self.missed_cells == other.missed_cells
+            and self.transients == other.transients
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __contains__(self, unit_id: object) -> bool:
+        return unit_id in self.scope.unit_ids or unit_id in self.missed_cells
+
+    @property
+    def unit_ids(self) -> list[int]:
+        """Ids of all cells: the pipeline's and the missed ones."""
+        return sorted([*self.scope.unit_ids, *self.missed_cells])
+
+    def status(self, unit_id: int) -> CellStatus:
+        """Status of a cell; unreviewed for one that nobody has looked at."""
+        return self.statuses.get(unit_id, UNREVIEWED)
+
+    def with_status(self, status: Status) -> list[int]:
+        """Ids of the cells with this status."""
+        return [u for u in self.unit_ids if self.status(u).status == status]
+
+    def missed_footprints(self) -> Footprints:
+        """Footprints of the missed cells, by unit_id; weights of 1 where there are none."""
+        cells = [self.missed_cells[u] for u in sorted(self.missed_cells)]
+        if not cells:
+            return Footprints.empty(self.scope.shape)
+        from scipy import sparse
+
+        data = [np.ones(c.pixels.size) if c.weights is None else c.weights for c in cells]
+        indptr = np.concatenate([[0], np.cumsum([c.pixels.size for c in cells])])
+        pixels = np.concatenate([c.pixels for c in cells])
+        size = self.scope.shape[0] * self.scope.shape[1]
+        csr = sparse.csr_array((np.concatenate(data), pixels, indptr), shape=(len(cells), size))
+        return Footprints(csr, self.scope.shape, [c.unit_id for c in cells])
+
+    def replace(self, **changes: Any) -> Curation:
+        """Return a copy with some fields changed; the rest is shared."""
+        return replace(self, **changes)
+
+
+def next_missed_id(recording_unit_ids: Iterable[int], curation: Curation) -> int:
+    """Id for the next missed cell.
+
+    Above every id of the pipeline and of every missed cell that ever was, so
+    that an id in an old table or figure never comes to mean another cell.
+
+    Parameters
+    ----------
+    recording_unit_ids
+        The pipeline's cells.
+    curation
+        Knows the missed cells, the removed ones too.
+    """
+    pipeline = int(max(recording_unit_ids, default=-1))
+    return max(pipeline + 1, max(curation.missed_cells, default=-1) + 1, curation.next_missed_id)
+
+
+def _checked_weights(weights: ArrayLike, order: NDArray[np.intp]) -> NDArray[np.float64]:
+    values = np.array(weights, dtype=np.float64).ravel()
+    if values.shape != order.shape:
+        raise ValueError(f"{values.size} weights for {order.size} pixels: one per pixel is needed")
+    if not (np.isfinite(values) & (values > 0)).all():
+        raise ValueError("the weights of a missed cell must be positive numbers")
+    values = values[order]
+    values.setflags(write=False)
+    return values
