@@ -1,0 +1,363 @@
+"""The state of one viewer: recording, curation, selection and current frame.
+
+Views read the session and listen to its signals; every change of the curation
+goes through `Session.do`. Nothing here knows Qt or napari, and nothing here
+blocks: traces that are not in memory yet are loaded by `load_steps`, which a
+view runs in a worker.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from psygnal import Signal
+
+from napari_caltrig.curation import CellStatus
+from napari_caltrig.recording.decimate import Pyramid
+from napari_caltrig.steps import Step, Steps
+
+if TYPE_CHECKING:
+    from napari_caltrig.curation import Change, Curation, CurationStore, Edit, MissedCell
+    from napari_caltrig.recording import Clock, Recording
+
+_CACHE_BYTES = 400_000_000
+
+TraceKey = tuple[str, int]
+
+
+class Session:
+    """One recording under curation.
+
+    Parameters
+    ----------
+    recording
+        What was opened.
+    store
+        Its curation file.
+    """
+
+    selection_changed = Signal(tuple)
+    """The selected unit_ids."""
+    frame_changed = Signal(int)
+    """The current frame."""
+    curation_changed = Signal(object)
+    """A `Change`: what an edit, an undo or a redo touched."""
+    traces_loaded = Signal(tuple)
+    """Keys (trace name, unit_id) that have arrived in memory."""
+    measures_changed = Signal()
+    """Measures of the cells (SNR) have been computed."""
+
+    def __init__(self, recording: Recording, store: CurationStore) -> None:
+        self.recording = recording
+        self.store = store
+        self._selection: tuple[int, ...] = ()
+        self._frame = 0
+        self._traces: OrderedDict[TraceKey, Pyramid] = OrderedDict()
+        self._traces_bytes = 0
+        self._snr: dict[int, float] = {}
+        self._missed_traces: dict[int, NDArray[np.float64]] = {}
+
+    # What there is -----------------------------------------------------------
+
+    @property
+    def curation(self) -> Curation:
+        """Everything the user has decided so far."""
+        return self.store.curation
+
+    @property
+    def clock(self) -> Clock:
+        """Frames to seconds; the user's frame rate outranks the file's."""
+        rate = self.curation.frame_rate
+        return self.recording.clock if rate is None else self.recording.clock.with_rate(rate)
+
+    @property
+    def unit_ids(self) -> list[int]:
+        """All cells: the pipeline's, then the missed ones."""
+        return [int(u) for u in self.recording.unit_ids] + sorted(self.curation.missed_cells)
+
+    @property
+    def trace_names(self) -> list[str]:
+        """Traces that can be shown, dF/F first; missed cells have dF/F and raw only."""
+        known = list(self.recording.traces)
+        if self.recording.movie is not None:
+            known += [name for name in ("dff", "raw") if name not in known]
+        first = [name for name in ("dff", "C", "S", "raw") if name in known]
+        return first + [name for name in known if name not in first]
+
+    def status(self, unit_id: int) -> CellStatus:
+        """The user's word on a cell, else the pipeline's, else unreviewed."""
+        decided = self.curation.status(unit_id)
+        if decided.status != "unreviewed":
+            return decided
+        pipeline = self.recording.pipeline_status.get(unit_id)
+        return decided if pipeline is None else CellStatus(pipeline.status, pipeline.reason)
+
+    def missed_cell(self, unit_id: int) -> MissedCell | None:
+        """The missed cell of this id, None for a cell of the pipeline."""
+        return self.curation.missed_cells.get(unit_id)
+
+    # Selection and frame -----------------------------------------------------
+
+    @property
+    def selection(self) -> tuple[int, ...]:
+        """Selected unit_ids, in the order they were chosen."""
+        return self._selection
+
+    def select(self, unit_ids: Iterable[int]) -> None:
+        """Select these cells everywhere; unknown ids are left out."""
+        known = set(self.unit_ids)
+        chosen = tuple(dict.fromkeys(int(u) for u in unit_ids if int(u) in known))
+        if chosen != self._selection:
+            self._selection = chosen
+            self.selection_changed.emit(chosen)
+
+    def toggle(self, unit_id: int) -> None:
+        """Add a cell to the selection or take it out."""
+        if unit_id in self._selection:
+            self.select(u for u in self._selection if u != unit_id)
+        else:
+            self.select([*self._selection, unit_id])
+
+    @property
+    def frame(self) -> int:
+        """The current frame."""
+        return self._frame
+
+    def set_frame(self, frame: int) -> None:
+        """Go to a frame; clipped to the recording."""
+        frame = int(np.clip(frame, 0, max(self.recording.n_frames - 1, 0)))
+        if frame != self._frame:
+            self._frame = frame
+            self.frame_changed.emit(frame)
+
+    # Edits -------------------------------------------------------------------
+
+    def do(self, edit: Edit) -> Change:
+        """Apply an edit and keep it.
+
+        Raises
+        ------
+        CurationError
+            If it does not apply or could not be written; nothing has changed then.
+        """
+        return self._changed(self.store.do(edit))
+
+    def undo(self) -> Change | None:
+        """Take the last edit back; None when there is none."""
+        return self._changed(self.store.undo()) if self.store.can_undo else None
+
+    def redo(self) -> Change | None:
+        """Do the last undone edit again; None when there is none."""
+        return self._changed(self.store.redo()) if self.store.can_redo else None
+
+    def _changed(self, change: Change) -> Change:
+        for unit_id in change.missed_cells:
+            self._missed_traces.pop(unit_id, None)
+            self._snr.pop(unit_id, None)
+            self._forget(unit_id)
+        known = set(self.unit_ids)
+        if not known.issuperset(self._selection):
+            self.select(u for u in self._selection if u in known)
+        self.curation_changed.emit(change)
+        return change
+
+    # Traces ------------------------------------------------------------------
+
+    def trace(self, name: str, unit_id: int) -> Pyramid | None:
+        """A trace in memory, None where it has not been loaded (or does not exist)."""
+        pyramid = self._traces.get((name, unit_id))
+        if pyramid is not None:
+            self._traces.move_to_end((name, unit_id))
+        return pyramid
+
+    def has_trace(self, name: str, unit_id: int) -> bool:
+        """Whether a cell has a trace of this name, loaded or not."""
+        if unit_id in self.curation.missed_cells:
+            return name in ("dff", "raw") and self.recording.movie is not None
+        return name in self.recording.traces
+
+    def load_steps(self, keys: Sequence[TraceKey]) -> Steps[dict[TraceKey, Pyramid]]:
+        """Read traces that are not in memory yet; give the result to `add_traces`.
+
+        Safe to run in a worker: reads the recording, changes nothing.
+        """
+        wanted = [k for k in keys if k not in self._traces and self.has_trace(*k)]
+        missed = self.curation.missed_cells
+        result: dict[TraceKey, Pyramid] = {}
+        by_name: dict[str, list[int]] = {}
+        for name, unit_id in wanted:
+            if unit_id not in missed:
+                by_name.setdefault(name, []).append(unit_id)
+        for name, unit_ids in by_name.items():
+            rows = [self.recording.footprints.index_of(u) for u in unit_ids]
+            values = np.asarray(self.recording.traces[name][rows])
+            for unit_id, row in zip(unit_ids, values, strict=True):
+                result[name, unit_id] = Pyramid(row)
+            yield Step(len(result), len(wanted), "Reading traces")
+        missed_ids = sorted({u for _, u in wanted if u in missed})
+        if missed_ids:
+            raw = yield from self._missed_steps([missed[u] for u in missed_ids])
+            result.update(raw)
+        return result
+
+    def _missed_steps(self, cells: Sequence[MissedCell]) -> Steps[dict[TraceKey, Pyramid]]:
+        from napari_caltrig.cells import mean_trace_steps
+        from napari_caltrig.transients import percentile_dff
+
+        new = [c for c in cells if c.unit_id not in self._missed_traces]
+        raw = {c.unit_id: self._missed_traces[c.unit_id] for c in cells if c not in new}
+        if new:
+            values = yield from mean_trace_steps(
+                self.recording.movie, [np.asarray(cell.pixels) for cell in new]
+            )
+            raw.update({c.unit_id: row for c, row in zip(new, values, strict=True)})
+        result = {}
+        for unit_id, values in raw.items():
+            result["raw", unit_id] = Pyramid(values)
+            result["dff", unit_id] = Pyramid(percentile_dff(values, self.clock.frame_rate))
+        return result
+
+    def detection_steps(
+        self, unit_ids: Sequence[int], *, model: str = "gru", threshold: float | None = None
+    ) -> Steps[pd.DataFrame]:
+        """Find transients in some cells; a worker's job, changes nothing.
+
+        Returns
+        -------
+        DataFrame
+            See `napari_caltrig.detect_transients`.
+
+        Raises
+        ------
+        ValueError
+            If the frame rate is unknown.
+        """
+        from napari_caltrig.transients import detection_steps
+
+        frame_rate = self.clock.frame_rate
+        if frame_rate is None:
+            raise ValueError("the frame rate is unknown: set it first")
+        pipeline = [u for u in unit_ids if u in self.recording.footprints]
+        missed = [u for u in unit_ids if u in self.curation.missed_cells]
+        tables = []
+        if pipeline:
+            rows = [self.recording.footprints.index_of(u) for u in pipeline]
+            yield Step(0, 0, "Reading traces")
+            dff = np.asarray(self.recording.traces["dff"][rows])
+            c = np.asarray(self.recording.traces["C"][rows]) if "C" in self.recording.traces else None
+            tables.append(
+                (
+                    yield from detection_steps(
+                        dff, frame_rate, c=c, unit_ids=pipeline, model=model, threshold=threshold
+                    )
+                )
+            )
+        if missed:
+            traces = yield from self._missed_steps([self.curation.missed_cells[u] for u in missed])
+            dff = np.stack([traces["dff", u].values for u in missed])
+            tables.append(
+                (
+                    yield from detection_steps(
+                        dff, frame_rate, unit_ids=missed, model=model, threshold=threshold
+                    )
+                )
+            )
+        return pd.concat(tables, ignore_index=True)
+
+    def add_traces(self, traces: Mapping[TraceKey, Pyramid]) -> None:
+        """Keep traces in memory (the least recently used ones make room) and say so."""
+        for key, pyramid in traces.items():
+            if key not in self._traces:
+                self._traces[key] = pyramid
+                self._traces_bytes += pyramid.values.nbytes
+            if key[0] == "raw" and key[1] in self.curation.missed_cells:
+                self._missed_traces[key[1]] = pyramid.values.astype(np.float64)
+        while self._traces_bytes > _CACHE_BYTES and len(self._traces) > len(traces):
+            _, old = self._traces.popitem(last=False)
+            self._traces_bytes -= old.values.nbytes
+        if traces:
+            self.traces_loaded.emit(tuple(traces))
+
+    def _forget(self, unit_id: int) -> None:
+        for key in [k for k in self._traces if k[1] == unit_id]:
+            self._traces_bytes -= self._traces.pop(key).values.nbytes
+
+    # The table of cells ------------------------------------------------------
+
+    def measure_steps(self, block: int = 64) -> Steps[dict[int, float]]:
+        """SNR of every cell of the pipeline; give the result to `add_measures`.
+
+        SNR is the 99.9th percentile of dF/F above its median, over the noise
+        level. It is the project's own measure and comparable between cells,
+        unlike the pipelines' (see ``quality``).
+        """
+        from napari_caltrig.transients import noise_level
+
+        if "dff" not in self.recording.traces:
+            return {}
+        unit_ids = [int(u) for u in self.recording.unit_ids]
+        result: dict[int, float] = {}
+        for start in range(0, len(unit_ids), block):
+            dff = np.asarray(self.recording.traces["dff"][start : start + block])
+            with np.errstate(all="ignore"):
+                height = np.nanpercentile(dff, 99.9, axis=1) - np.nanmedian(dff, axis=1)
+                snr = height / noise_level(dff)
+            result.update(zip(unit_ids[start : start + block], map(float, snr), strict=True))
+            yield Step(min(start + block, len(unit_ids)), len(unit_ids), "Measuring cells")
+        return result
+
+    def add_measures(self, snr: Mapping[int, float]) -> None:
+        """Keep measures and say so."""
+        self._snr.update(snr)
+        self.measures_changed.emit()
+
+    def cell_table(self) -> pd.DataFrame:
+        """One row per cell, indexed by unit_id.
+
+        Returns
+        -------
+        DataFrame
+            ``status``, ``reason``, ``source`` (``"pipeline"``, ``"missed"``),
+            ``area`` (pixels at half of the peak or more), ``SNR``, ``y``, ``x``
+            (centroid in pixels), the pipeline's own measures and ``transients``
+            (count).
+        """
+        footprints = self.recording.footprints
+        centres = footprints.centroids()
+        missed = [self.curation.missed_cells[u] for u in sorted(self.curation.missed_cells)]
+        areas = np.concatenate(
+            [footprints.areas(0.5), np.array([len(c.pixels) for c in missed], np.int64)]
+        )
+        width = self.recording.shape[1]
+        centres = np.concatenate(
+            [centres, *(np.array([_centre(c.pixels, width)]) for c in missed)], axis=0
+        )
+        unit_ids = self.unit_ids
+        statuses = [self.status(u) for u in unit_ids]
+        table = pd.DataFrame(
+            {
+                "status": [s.status for s in statuses],
+                "reason": [s.reason for s in statuses],
+                "source": ["pipeline"] * len(footprints) + ["missed"] * len(missed),
+                "area": areas,
+                "SNR": [self._snr.get(u, np.nan) for u in unit_ids],
+                "transients": self.curation.transients.counts(unit_ids),
+                "y": centres[:, 0],
+                "x": centres[:, 1],
+            },
+            index=pd.Index(unit_ids, name="unit_id"),
+        )
+        for name, values in self.recording.quality.items():
+            column = f"{name} (pipeline)"
+            table[column] = pd.Series(np.asarray(values, float), index=self.recording.unit_ids)
+        return table
+
+
+def _centre(pixels: Any, width: int) -> tuple[float, float]:
+    y, x = np.divmod(np.asarray(pixels), width)
+    return float(np.mean(y)), float(np.mean(x))

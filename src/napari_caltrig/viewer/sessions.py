@@ -1,0 +1,109 @@
+"""Sessions of one viewer: made when a recording's layers come, ended when they go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+
+from napari_caltrig.viewer.link import ViewerLink
+from napari_caltrig.viewer.links import Links
+from napari_caltrig.viewer.registry import Tag, curation_file_of, recording_of, tag_of
+
+if TYPE_CHECKING:
+    from napari_caltrig.session import Session
+
+_MAIN_ROLES = ("footprints", "movie", "summary")
+
+
+class Sessions:
+    """Watches a viewer's layers and keeps one session per recording.
+
+    Parameters
+    ----------
+    viewer
+        napari viewer or viewer model.
+    """
+
+    opened = Signal(object)
+    """A new `Session`."""
+    closed = Signal(object)
+    """A `Session` whose layers are gone."""
+
+    def __init__(self, viewer: Any) -> None:
+        self._viewer = viewer
+        self._open: dict[str, tuple[Session, ViewerLink]] = {}
+        self._opening = False
+        self._links = Links(
+            (viewer.layers.events.inserted, self._on_inserted),
+            (viewer.layers.events.removed, self._on_removed),
+        )
+
+    def scan(self) -> None:
+        """Make sessions for recordings whose layers are there already."""
+        for layer in list(self._viewer.layers):
+            self._consider(layer)
+
+    @property
+    def all(self) -> list[Session]:
+        """Open sessions, the oldest first."""
+        return [session for session, _ in self._open.values()]
+
+    def link_of(self, session: Session) -> ViewerLink:
+        """The link between a session and the viewer."""
+        return next(link for s, link in self._open.values() if s is session)
+
+    def close(self) -> None:
+        """End all sessions and stop watching."""
+        self._links.disconnect()
+        for dataset_id in list(self._open):
+            self._end(dataset_id)
+
+    def _on_inserted(self, event: Any) -> None:
+        self._consider(event.value)
+
+    def _consider(self, layer: Any) -> None:
+        tag = tag_of(layer)
+        if tag is None or tag["dataset_id"] in self._open or tag["role"] not in _MAIN_ROLES:
+            return
+        if tag["role"] != "footprints" and len(recording_of(tag).footprints):
+            return  # wait for the footprints, which come last
+        if not self._opening:
+            self._opening = True
+            try:
+                self._begin(tag)
+            finally:
+                self._opening = False
+
+    def _begin(self, tag: Tag) -> None:
+        from napari.utils.notifications import show_info
+
+        from napari_caltrig.curation import CurationStore
+        from napari_caltrig.session import Session
+
+        recording = recording_of(tag)
+        file = curation_file_of(tag)
+        if file is None:
+            store = CurationStore.for_recording(recording)
+        else:
+            store = CurationStore.open(Path(file), recording)
+        if store.notice:
+            show_info(store.notice)
+        session = Session(recording, store)
+        self._open[tag["dataset_id"]] = (session, ViewerLink(self._viewer, session, tag))
+        self.opened.emit(session)
+
+    def _on_removed(self, event: Any) -> None:
+        tag = tag_of(event.value)
+        if tag is None or tag["dataset_id"] not in self._open:
+            return
+        _, link = self._open[tag["dataset_id"]]
+        if not any(layer.metadata["caltrig"]["role"] in _MAIN_ROLES for layer in link.layers()):
+            self._end(tag["dataset_id"])
+
+    def _end(self, dataset_id: str) -> None:
+        session, link = self._open.pop(dataset_id)
+        link.disconnect()
+        self.closed.emit(session)
+        session.store.close()

@@ -1,0 +1,110 @@
+"""What is open: the recording in two lines, and its frame rate when it has none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_caltrig.viewer.links import Links
+from napari_caltrig.viewer.work import notify_error
+
+if TYPE_CHECKING:
+    from napari_caltrig.session import Session
+
+
+class Header(QWidget):
+    """Name, size, frame rate, dF/F method and the place of the curation file.
+
+    Parameters
+    ----------
+    session
+        What is shown.
+    """
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self.name = _line()
+        self.facts = _line()
+        self.dff = _line()
+        self.file = _line()
+        self.notes = _line()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        for line in (self.name, self.facts, self.dff, self.notes, self.file):
+            layout.addWidget(line)
+        self._rate_row = self._build_rate_row()
+        layout.addWidget(self._rate_row)
+        self._links = Links((session.curation_changed, self._show))
+        self._show()
+
+    def _build_rate_row(self) -> QWidget:
+        row = QWidget()
+        self.rate = QDoubleSpinBox()
+        self.rate.setRange(0.1, 1000)
+        self.rate.setDecimals(3)
+        self.rate.setSuffix(" Hz")
+        self.rate.setValue(self._session.clock.frame_rate or 20.0)
+        button = QPushButton("Set frame rate")
+        button.clicked.connect(self._set_rate)
+        layout = QHBoxLayout(row)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(QLabel("The file does not say the frame rate:"))
+        layout.addWidget(self.rate)
+        layout.addWidget(button)
+        return row
+
+    def _set_rate(self) -> None:
+        from napari_caltrig.curation import CurationError, SetFrameRate
+
+        try:
+            self._session.do(SetFrameRate(self.rate.value()))
+        except (CurationError, ValueError) as error:
+            notify_error(error)
+
+    def _show(self, *_: Any) -> None:
+        session, recording = self._session, self._session.recording
+        clock = session.clock
+        self.name.setText(f"<b>{recording.name}</b>")
+        self.name.setToolTip(str(recording.path))
+        rate = f"{clock.frame_rate:.4g} Hz" if clock.frame_rate else "frame rate unknown"
+        height, width = recording.shape
+        self.facts.setText(
+            f"{recording.format} · {len(session.unit_ids)} cells · {recording.n_frames} frames · "
+            f"{height} × {width} px · {rate}"
+        )
+        self.facts.setToolTip(f"Frame rate from: {clock.source}")
+        method = recording.metadata.get("dff")
+        self.dff.setText(f"dF/F: {method['method']}" if method else "")
+        self.dff.setToolTip(method["description"] if method else "")
+        self.dff.setVisible(bool(method))
+        notes = [f"{k}: {v}" for k, v in recording.unavailable.items()]
+        self.notes.setText(f"{len(notes)} note{'s' * (len(notes) != 1)} on the file (hover to read)")
+        self.notes.setToolTip("\n".join(notes))
+        self.notes.setVisible(bool(notes))
+        mode = "read only" if session.store.read_only else "decisions are kept in"
+        self.file.setText(f"{mode} {session.store.path.name}")
+        self.file.setToolTip(str(session.store.path))
+        unknown = recording.clock.frame_rate is None
+        self._rate_row.setVisible(unknown)
+
+    def disconnect_all(self) -> None:
+        """Stop listening."""
+        self._links.disconnect()
+
+
+def _line() -> QLabel:
+    label = QLabel()
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setWordWrap(True)
+    return label

@@ -1,0 +1,143 @@
+"""Plugins > CalTrig > Workspace: the right-hand dock, which brings the traces below."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QComboBox, QStackedWidget, QVBoxLayout, QWidget
+
+from napari_caltrig.viewer.links import Links
+from napari_caltrig.viewer.sessions import Sessions
+from napari_caltrig.widgets.session_panel import SessionPanel
+from napari_caltrig.widgets.traces import TracePlot
+from napari_caltrig.widgets.welcome import Welcome
+
+if TYPE_CHECKING:
+    from qtpy.QtGui import QCloseEvent
+
+    from napari_caltrig.session import Session
+
+TRACES_DOCK = "Traces"
+
+
+class Workspace(QWidget):
+    """Cell table, tools and traces of the recordings in a viewer.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer (napari passes it in).
+    """
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._panels: dict[int, tuple[Session, SessionPanel, TracePlot]] = {}
+        self.sessions = Sessions(napari_viewer)
+        self.chooser = QComboBox()
+        self.chooser.setToolTip("The recording to work on")
+        self._stack = QStackedWidget()
+        self._stack.addWidget(Welcome(napari_viewer))
+        self._traces = QStackedWidget()
+        self._traces.addWidget(QWidget())
+        self._traces_dock: Any = None
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.chooser)
+        layout.addWidget(self._stack, 1)
+        self.setMinimumWidth(380)
+        self._links = Links(
+            (self.sessions.opened, self._on_opened),
+            (self.sessions.closed, self._on_closed),
+            (self.chooser.currentIndexChanged, self._show_current),
+        )
+        self.sessions.scan()
+        self._show_current()
+        # The viewer goes without closing its docks one by one.
+        self.destroyed.connect(_Disconnect(self._links, self.sessions, self._panels))
+
+    # What is open ------------------------------------------------------------
+
+    @property
+    def session(self) -> Session | None:
+        """The session that is shown, None while nothing is open."""
+        index = self.chooser.currentIndex()
+        return None if index < 0 else self._panels[self.chooser.itemData(index)][0]
+
+    @property
+    def panel(self) -> SessionPanel | None:
+        """Table and tools of the session that is shown."""
+        index = self.chooser.currentIndex()
+        return None if index < 0 else self._panels[self.chooser.itemData(index)][1]
+
+    @property
+    def traces(self) -> TracePlot | None:
+        """Traces of the session that is shown."""
+        index = self.chooser.currentIndex()
+        return None if index < 0 else self._panels[self.chooser.itemData(index)][2]
+
+    def _on_opened(self, session: Session) -> None:
+        panel = SessionPanel(session, self.sessions.link_of(session), self._viewer)
+        traces = TracePlot(session, self._viewer)
+        panel.review.add_shortcuts(traces)
+        self._panels[id(session)] = (session, panel, traces)
+        self._stack.addWidget(panel)
+        self._traces.addWidget(traces)
+        self.chooser.addItem(session.recording.name, id(session))
+        self.chooser.setCurrentIndex(self.chooser.count() - 1)
+        if not session.selection and session.unit_ids:
+            session.select(session.unit_ids[:1])
+
+    def _on_closed(self, session: Session) -> None:
+        _, panel, traces = self._panels.pop(id(session))
+        self.chooser.removeItem(self.chooser.findData(id(session)))
+        for part, stack in ((panel, self._stack), (traces, self._traces)):
+            part.disconnect_all()
+            stack.removeWidget(part)
+            part.deleteLater()
+
+    def _show_current(self, *_: Any) -> None:
+        self.chooser.setVisible(self.chooser.count() > 1)
+        if self.panel is None or self.traces is None:
+            self._stack.setCurrentIndex(0)
+            self._traces.setCurrentIndex(0)
+            if self._traces_dock is not None:
+                self._traces_dock.hide()
+            return
+        self._stack.setCurrentWidget(self.panel)
+        self._traces.setCurrentWidget(self.traces)
+        self._show_traces_dock()
+
+    def _show_traces_dock(self) -> None:
+        if self._traces_dock is None:
+            self._traces_dock = self._viewer.window.add_dock_widget(
+                self._traces, area="bottom", name=TRACES_DOCK, add_vertical_stretch=False
+            )
+        self._traces_dock.show()
+
+    # The end -----------------------------------------------------------------
+
+    def disconnect_all(self) -> None:
+        """End all sessions: nothing listens or works any more."""
+        self.sessions.close()
+        self._links.disconnect()
+
+    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
+        """Let go of the viewer."""
+        self.disconnect_all()
+        super().closeEvent(event)
+
+
+class _Disconnect:
+    """Lets go of the viewer after the widget itself is gone."""
+
+    def __init__(self, links: Links, sessions: Sessions, panels: dict[int, Any]) -> None:
+        self._links, self._sessions, self._panels = links, sessions, panels
+
+    def __call__(self, *_: Any) -> None:
+        self._links.disconnect()
+        for _, panel, traces in self._panels.values():
+            panel.disconnect_all()
+            traces.disconnect_all()
+        self._panels.clear()
+        self._sessions.close()
