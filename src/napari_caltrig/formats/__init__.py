@@ -1,1 +1,98 @@
-"""One module per file format: ``matches(path)`` and a lazy ``read(path)``."""
+"""File formats: one module each, with a cheap ``matches`` and a lazy ``read``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
+
+from napari_caltrig.recording import FormatError, Recording
+
+
+class Format(Protocol):
+    """What the module of a format offers."""
+
+    __name__: str
+
+    def matches(self, path: Path) -> bool:
+        """Whether `path` looks like this format; looks at names only."""
+
+    def read(self, path: Path) -> Recording:
+        """Open `path` lazily; raises FormatError."""
+
+
+# The order decides where a folder is more than one thing: what a pipeline made of a
+# session outranks the bare movies that lie beside it.
+_MODULES = ("minian", "caiman", "mmap", "miniscope", "movies")
+
+_LOOKED_FOR = (
+    "a Minian folder (with A.zarr and C.zarr, or minian_dataset.nc), a CaImAn result (.hdf5), "
+    "a CaImAn movie (.mmap), a Miniscope folder (0.avi, 1.avi ...) or a movie "
+    "(TIFF, AVI, MP4, Zarr)"
+)
+
+
+def find_format(path: Path) -> Format | None:
+    """The format of a file or folder, told by names only; None if there is none."""
+    for module in _formats():
+        if module.matches(path):
+            return module
+    return None
+
+
+def read(path: Path) -> Recording:
+    """Open a recording of any known format, lazily.
+
+    Parameters
+    ----------
+    path
+        File or folder.
+
+    Raises
+    ------
+    FormatError
+        If there is nothing at `path`, it is of no known format, or it is damaged.
+    """
+    try:
+        if not path.exists():
+            raise FormatError(
+                path, "a recording", "no such file or folder", "Check the path and its spelling."
+            )
+        known = find_format(path)
+        if known is None:
+            raise _unknown(path)
+        return known.read(path)
+    except PermissionError as error:
+        raise FormatError(
+            error.filename or path,
+            "a file or folder that can be read",
+            "no permission to read it",
+            "Ask its owner, or copy the recording to a folder of your own.",
+        ) from error
+
+
+def _formats() -> Iterator[Format]:
+    for name in _MODULES:
+        yield cast("Format", import_module(f"napari_caltrig.formats.{name}"))
+
+
+def _unknown(path: Path) -> FormatError:
+    if path.is_file():
+        found = (
+            f"a file with the ending {path.suffix!r}" if path.suffix else "a file of no known type"
+        )
+        return FormatError(path, _LOOKED_FOR, found, "Choose another file.")
+    names = sorted(child.name for child in path.iterdir())
+    if not names:
+        return FormatError(path, _LOOKED_FOR, "an empty folder", "Choose another folder.")
+    readable = [n for n in names[:100] if not n.startswith(".") and find_format(path / n)]
+    hint = "Choose the folder or file that the pipeline wrote."
+    if readable:
+        hint = f"These inside it can be opened one by one: {_some(readable)}."
+    return FormatError(path, _LOOKED_FOR, f"a folder with {_some(names)}", hint)
+
+
+def _some(names: list[str], most: int = 5) -> str:
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

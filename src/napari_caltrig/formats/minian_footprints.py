@@ -1,0 +1,174 @@
+"""Minian's ``A`` as a sparse matrix: one unit at a time, never all of it dense."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from napari_caltrig.formats.files import unreadable
+from napari_caltrig.formats.hdf5 import H5Array
+from napari_caltrig.formats.minian_store import Variable
+
+# Dense values that all threads together may hold.
+_DENSE_BYTES = 256 * 2**20
+_BLOCK_BYTES = 32 * 2**20
+
+_Row = tuple[NDArray[np.int64], NDArray[Any]]
+
+
+def read_footprints(
+    variable: Variable, positions: NDArray[np.int64]
+) -> tuple[sparse.csr_array, NDArray[np.bool_]]:
+    """Footprints of some units.
+
+    Parameters
+    ----------
+    variable
+        ``A`` with the dimensions unit_id, height and width in any order.
+    positions
+        Rows of `variable` to read, increasing.
+
+    Returns
+    -------
+    weights
+        Sparse matrix (len(positions), height*width), C order.
+    is_nan
+        Per row whether nothing but NaN was stored: such a unit was never written.
+
+    Raises
+    ------
+    FormatError
+        If the dimensions are others, or a chunk is damaged.
+    """
+    axes = variable.axes("unit_id", "height", "width")
+    n_pixels = variable.size("height") * variable.size("width")
+    block_units, read_block = _direct(variable, axes) or _through_library(variable, axes)
+    n_units = variable.size("unit_id")
+    starts = [
+        start
+        for start in range(0, n_units, block_units)
+        if np.searchsorted(positions, start) < np.searchsorted(positions, start + block_units)
+    ]
+
+    def rows(start: int) -> list[_Row | None]:
+        stop = min(start + block_units, n_units)
+        wanted = positions[(positions >= start) & (positions < stop)] - start
+        try:
+            block = read_block(start, stop)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise unreadable(variable.path, "readable footprints (A)", error) from error
+        return [_sparse_row(block[i]) for i in wanted]
+
+    block_bytes = block_units * n_pixels * variable.array.dtype.itemsize
+    n_threads = 1 if isinstance(variable.array, H5Array) else min(4, os.cpu_count() or 1)
+    n_threads = max(min(n_threads, _DENSE_BYTES // max(block_bytes, 1)), 1)
+    with ThreadPoolExecutor(n_threads) as pool:
+        blocks = list(pool.map(rows, starts))
+    return _stacked((row for block in blocks for row in block), n_pixels, variable.array.dtype)
+
+
+def _sparse_row(image: NDArray[Any]) -> _Row | None:
+    """Pixels and weights of one unit; None if it is NaN all over."""
+    flat = image.reshape(-1)
+    pixels = np.flatnonzero(flat > 0)
+    if not pixels.size and flat.dtype.kind == "f" and np.isnan(flat).all():
+        return None
+    return pixels, flat[pixels]
+
+
+def _stacked(
+    rows: Iterable[_Row | None], n_pixels: int, dtype: np.dtype[Any]
+) -> tuple[sparse.csr_array, NDArray[np.bool_]]:
+    listed = list(rows)
+    empty: _Row = (np.zeros(0, np.int64), np.zeros(0, dtype))
+    filled = [empty if row is None else row for row in listed]
+    indptr = np.concatenate([[0], np.cumsum([row[0].size for row in filled], dtype=np.int64)])
+    indices = np.concatenate([empty[0], *(row[0] for row in filled)])
+    data = np.concatenate([empty[1], *(row[1] for row in filled)])
+    weights = sparse.csr_array((data, indices, indptr), shape=(len(listed), n_pixels))
+    return weights, np.array([row is None for row in listed], dtype=bool)
+
+
+_Blocks = tuple[int, Callable[[int, int], NDArray[Any]]]
+
+
+def _through_library(variable: Variable, axes: tuple[int, ...]) -> _Blocks:
+    """Units per block and a reader of blocks (units, Y, X), for any storage."""
+    chunks = getattr(variable.array, "chunks", None)
+    unit_bytes = math.prod(variable.array.shape) // max(variable.size("unit_id"), 1)
+    unit_bytes = max(unit_bytes * variable.array.dtype.itemsize, 1)
+    units = chunks[axes[0]] if chunks else max(_BLOCK_BYTES // unit_bytes, 1)
+
+    def read(start: int, stop: int) -> NDArray[Any]:
+        key: list[Any] = [slice(None)] * len(variable.dims)
+        key[axes[0]] = slice(start, stop)
+        return _units_first(np.asarray(variable.array[tuple(key)]), axes)
+
+    return units, read
+
+
+def _direct(variable: Variable, axes: tuple[int, ...]) -> _Blocks | None:
+    """Like `_through_library`, but reading whole chunk files of a plain zarr v2 array.
+
+    One unit per file is what Minian writes, and zarr takes several times as long for
+    each file as reading and decoding it does.
+    """
+    layout = _plain_layout(variable.path)
+    if layout is None or variable.array.dtype.kind not in "fiu":
+        return None
+    shape, chunks = variable.array.shape, tuple(layout["chunks"])
+    if any(chunks[i] < n for i, n in enumerate(shape) if i != axes[0]):
+        return None
+    codec, dtype = layout["codec"], variable.array.dtype
+    fill = variable.array.fill_value
+    whole = tuple(slice(0, n) for n in shape)
+
+    def read(start: int, stop: int) -> NDArray[Any]:
+        index = [0] * len(shape)
+        index[axes[0]] = start // chunks[axes[0]]
+        file = variable.path / layout["separator"].join(str(i) for i in index)
+        key = list(whole)
+        key[axes[0]] = slice(0, stop - start)
+        try:
+            content: Any = file.read_bytes()
+        except FileNotFoundError:
+            block = np.full(chunks, 0 if fill is None else fill, dtype)
+        else:
+            decoded = content if codec is None else codec.decode(content)
+            block = np.frombuffer(decoded, dtype).reshape(chunks)
+        return _units_first(block[tuple(key)], axes)
+
+    return chunks[axes[0]], read
+
+
+def _plain_layout(path: Path) -> dict[str, Any] | None:
+    """Chunks, codec and separator of a zarr v2 array without filters, in C order."""
+    from numcodecs import get_codec
+
+    try:
+        stored = json.loads((path / ".zarray").read_text(encoding="utf-8"))
+        if stored.get("filters") or stored["order"] != "C":
+            return None
+        return {
+            "chunks": stored["chunks"],
+            "codec": get_codec(stored["compressor"]) if stored["compressor"] else None,
+            "separator": stored.get("dimension_separator", "."),
+        }
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _units_first(block: NDArray[Any], axes: tuple[int, ...]) -> NDArray[Any]:
+    """Axes (units, Y, X), length-1 axes that are none of these dropped."""
+    key = tuple(slice(None) if i in axes else 0 for i in range(block.ndim))
+    kept = sorted(axes)
+    return block[key].transpose([kept.index(a) for a in axes])

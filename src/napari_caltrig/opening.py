@@ -1,0 +1,42 @@
+"""Open any recording, from a path to a `Recording` with dF/F."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+from napari_caltrig.recording import Recording
+
+
+def open_recording(path: str | PathLike[str], *, frame_rate: float | None = None) -> Recording:
+    """Open a recording; movies and traces stay on disk until they are used.
+
+    Parameters
+    ----------
+    path
+        What the pipeline wrote: a Minian session or one of its folders or files,
+        a CaImAn ``.hdf5``, or a movie alone.
+    frame_rate
+        Frames per second (Hz); outranks what the recording says of itself. Only
+        the frame rate of `clock` changes, no frame is dropped or resampled.
+
+    Returns
+    -------
+    Recording
+        With the trace ``"dff"`` (dF/F, computed when it is read) where the
+        recording has traces.
+
+    Raises
+    ------
+    FormatError
+        If there is nothing at `path`, it is of no known format, or it is damaged.
+    ValueError
+        If `frame_rate` is not a positive number.
+    """
+    from napari_caltrig.formats import read
+    from napari_caltrig.transients import with_dff
+
+    recording = read(Path(path).expanduser().absolute())
+    if frame_rate is not None:
+        recording = recording.replace(clock=recording.clock.with_rate(frame_rate))
+    return with_dff(recording)
