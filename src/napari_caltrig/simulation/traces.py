@@ -60,6 +60,9 @@ class TraceConfig:
     crosstalk, crosstalk_fraction
         Weight of another cell's trace (uniform), and the fraction of cells
         that get one; its transients are not labelled.
+    fluctuation, fluctuation_tau_s
+        Sd, in units of one spike's peak, and time constant in seconds of
+        fluctuations that no spike of the cell causes.
     motion_rate_hz, motion_sd
         Motion artefacts per second and their size in sd of the noise.
     offset
@@ -98,7 +101,9 @@ class TraceConfig:
     bleaching_sd: Range = (0.0, 4.0)
     neuropil: Range = (0.0, 0.3)
     crosstalk: Range = (0.0, 0.4)
-    crosstalk_fraction: float = 0.3
+    crosstalk_fraction: float = 0.4
+    fluctuation: Range = (0.0, 0.2)
+    fluctuation_tau_s: Range = (0.05, 1.0)
     motion_rate_hz: float = 0.0125
     motion_sd: Range = (2.0, 8.0)
     offset: Range = (-0.3, 0.3)
@@ -285,7 +290,9 @@ def _add_contamination(
         slow = lfilter([1 - alpha], [1, -alpha], others[i])
         mixed[i] += weight[i] * swing[i] * slow / max(np.ptp(slow), 1e-9)
         mixed[i] += leak[i] * clean[partner[i]]
-    return mixed
+    sd = rng.uniform(*config.fluctuation, n)[:, None]
+    tau = _log_uniform(rng, config.fluctuation_tau_s, n) * config.frame_rate
+    return np.asarray(mixed + sd * _ornstein_uhlenbeck(rng, n, config.n_frames, tau))
 
 
 def _noise(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -91,3 +92,20 @@ def build_network(
             raise ValueError(f"the weights do not fit {architecture}: {error}") from error
         network.eval()
     return network
+
+
+@contextmanager
+def single_threaded(active: bool = True) -> Iterator[None]:
+    """Let each operation use one thread while whole batches run side by side.
+
+    The steps of a GRU are too small to be shared among threads; torch's own
+    setting is put back afterwards.
+    """
+    before = torch.get_num_threads()
+    if active:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if active:
+            torch.set_num_threads(before)

@@ -1,0 +1,292 @@
+"""Finding the transients of many cells with a network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from napari_caltrig.steps import Progress, Step, Steps, run
+from napari_caltrig.transients.checks import (
+    checked_like,
+    checked_rate,
+    checked_threshold,
+    checked_traces,
+    checked_unit_ids,
+)
+from napari_caltrig.transients.inputs import network_input
+from napari_caltrig.transients.spans import spans_from_probabilities
+from napari_caltrig.weights import ModelCard, load_model
+
+if TYPE_CHECKING:
+    import torch
+
+DEFAULT_MODEL = "gru"
+_CELLS_PER_STEP = 32
+_ROWS = 64  # windows per pass through the network: always as many, so results never differ
+_WINDOW = 1024
+_CONTEXT = 96
+
+
+def detect_transients(
+    dff: ArrayLike,
+    frame_rate: float,
+    *,
+    c: ArrayLike | None = None,
+    s: ArrayLike | None = None,
+    unit_ids: Iterable[int] | None = None,
+    model: str | Path = DEFAULT_MODEL,
+    threshold: float | None = None,
+    device: str | None = None,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Find the transients of some cells.
+
+    Parameters
+    ----------
+    dff
+        dF/F, shape (frames,) or (cells, frames), in any unit: a network looks
+        at a trace in sd of its own noise. NaN frames are gaps without
+        transients.
+    frame_rate
+        Frames per second (Hz).
+    c
+        Denoised traces of the same shape, any unit; used if given.
+    s
+        Deconvolved activity of the same shape; checked, but the shipped model
+        does not use it.
+    unit_ids
+        Ids of the cells, ``0 .. cells-1`` by default.
+    model
+        Name of a shipped or own model, or path of a ``.safetensors`` file.
+    threshold
+        Probability that a transient needs, between 0 and 1; the model's own by
+        default.
+    device
+        ``"cpu"``, ``"cuda"``, ``"mps"``; the best there is by default.
+    progress
+        Called with a `steps.Step` now and then; an exception stops the work.
+
+    Returns
+    -------
+    DataFrame
+        One row per transient: ``unit_id, onset, peak, end`` (frames, 0-based,
+        `end` exclusive), ``amplitude`` (in units of `dff`), ``probability``,
+        ``method`` (``"network"``), ``model`` (name and version). See
+        `spans_from_probabilities`.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not match or the frame rate or threshold is out of range.
+    FormatError
+        If there is no such model.
+    """
+    steps = detection_steps(
+        dff,
+        frame_rate,
+        c=c,
+        s=s,
+        unit_ids=unit_ids,
+        model=model,
+        threshold=threshold,
+        device=device,
+    )
+    return run(steps, progress)
+
+
+def detection_steps(
+    dff: ArrayLike,
+    frame_rate: float,
+    *,
+    c: ArrayLike | None = None,
+    s: ArrayLike | None = None,
+    unit_ids: Iterable[int] | None = None,
+    model: str | Path = DEFAULT_MODEL,
+    threshold: float | None = None,
+    device: str | None = None,
+) -> Steps[pd.DataFrame]:
+    """`detect_transients` as a generator; close it to cancel.
+
+    Input is checked when the first step is asked for.
+    """
+    y, ids, loaded = _checked(dff, frame_rate, c, s, unit_ids, model)
+    high = loaded.card.threshold if threshold is None else checked_threshold(threshold)
+    n_cells = len(y)
+    tables = [spans_from_probabilities(np.zeros((0, 1)), np.zeros((0, 1)), frame_rate)]
+    for cells, p in _probabilities(y, frame_rate, checked_like(c, y.shape, "c"), loaded, device):
+        tables.append(
+            spans_from_probabilities(
+                p, y[cells], frame_rate, high, unit_ids=ids[cells], model=loaded.name
+            )
+        )
+        yield Step(cells.stop, n_cells, f"{loaded.card.name}: {cells.stop} of {n_cells} cells")
+    tables = [t for t in tables if len(t)] or tables
+    return pd.concat(tables, ignore_index=True)
+
+
+def transient_probabilities(
+    dff: ArrayLike,
+    frame_rate: float,
+    *,
+    c: ArrayLike | None = None,
+    s: ArrayLike | None = None,
+    model: str | Path = DEFAULT_MODEL,
+    device: str | None = None,
+    progress: Progress | None = None,
+) -> NDArray[np.float32]:
+    """Probability of each frame to belong to the rise of a transient.
+
+    The slow half of `detect_transients`; `spans_from_probabilities` is the
+    fast one, for another threshold.
+
+    Parameters
+    ----------
+    dff, frame_rate, c, s, model, device, progress
+        As in `detect_transients`.
+
+    Returns
+    -------
+    ndarray
+        Shape (cells, frames), 0 to 1; 0 where `dff` is NaN and for constant
+        traces. The probabilities of a cell do not depend on the other cells.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not match or the frame rate is out of range.
+    FormatError
+        If there is no such model.
+    """
+    return run(probability_steps(dff, frame_rate, c=c, s=s, model=model, device=device), progress)
+
+
+def probability_steps(
+    dff: ArrayLike,
+    frame_rate: float,
+    *,
+    c: ArrayLike | None = None,
+    s: ArrayLike | None = None,
+    model: str | Path = DEFAULT_MODEL,
+    device: str | None = None,
+) -> Steps[NDArray[np.float32]]:
+    """`transient_probabilities` as a generator; close it to cancel."""
+    y, _, loaded = _checked(dff, frame_rate, c, s, None, model)
+    result = np.zeros(y.shape, dtype=np.float32)
+    for cells, p in _probabilities(y, frame_rate, checked_like(c, y.shape, "c"), loaded, device):
+        result[cells] = p
+        yield Step(cells.stop, len(y), f"{loaded.card.name}: {cells.stop} of {len(y)} cells")
+    return result
+
+
+def model_threshold(model: str | Path = DEFAULT_MODEL) -> float:
+    """Default threshold of a model; reads its files.
+
+    Raises
+    ------
+    FormatError
+        If there is no such model.
+    """
+    return load_model(model, "transients")[0].threshold
+
+
+@dataclass(frozen=True, eq=False)
+class _Model:
+    card: ModelCard
+    weights: dict[str, NDArray[Any]]
+
+    @property
+    def name(self) -> str:
+        return f"{self.card.name} {self.card.version}"
+
+
+def _checked(
+    dff: ArrayLike,
+    frame_rate: float,
+    c: ArrayLike | None,
+    s: ArrayLike | None,
+    unit_ids: Iterable[int] | None,
+    model: str | Path,
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.int64], _Model]:
+    checked_rate(frame_rate)
+    y = checked_traces(dff)
+    checked_like(c, y.shape, "c")
+    checked_like(s, y.shape, "s")
+    return y, checked_unit_ids(unit_ids, len(y)), _Model(*load_model(model, "transients"))
+
+
+def _probabilities(
+    y: NDArray[np.floating[Any]],
+    frame_rate: float,
+    c: NDArray[np.floating[Any]] | None,
+    model: _Model,
+    device: str | None,
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Slices of cells and their probabilities (cells, frames)."""
+    from napari_caltrig.transients.networks import build_network, single_threaded
+
+    network = build_network(model.card.architecture, model.card.arguments, model.weights)
+    device = _best_device() if device is None else device
+    network = network.to(device)
+    on_cpu = device == "cpu"
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 4) if on_cpu else 1) as pool:
+        for start in range(0, len(y), _CELLS_PER_STEP):
+            cells = slice(start, min(start + _CELLS_PER_STEP, len(y)))
+            seen = network_input(y[cells], frame_rate, None if c is None else c[cells])
+            with single_threaded(on_cpu):
+                p = _predict(network, seen.features, device, pool)
+            p[~seen.alive] = 0
+            p = np.repeat(p, seen.frames_per_step, axis=1)[:, : y.shape[1]]
+            p[~np.isfinite(y[cells])] = 0
+            yield cells, p
+
+
+def _predict(
+    network: torch.nn.Module,
+    features: NDArray[np.float32],
+    device: str,
+    pool: ThreadPoolExecutor,
+) -> NDArray[np.float32]:
+    """Probabilities (cells, steps); long traces in windows that overlap."""
+    n_cells, channels, n_steps = features.shape
+    width = min(n_steps, _WINDOW + 2 * _CONTEXT)
+    last = n_steps - width
+    starts = [*range(0, last, _WINDOW), last]
+    windows = [(cell, start) for cell in range(n_cells) for start in starts]
+
+    def predict(part: list[tuple[int, int]]) -> NDArray[np.float32]:
+        import torch
+
+        batch = np.zeros((_ROWS, channels, width), dtype=np.float32)
+        for row, (cell, start) in enumerate(part):
+            batch[row] = features[cell, :, start : start + width]
+        with torch.inference_mode():
+            logits = network(torch.from_numpy(batch).to(device))
+            p: NDArray[np.float32] = torch.sigmoid(logits).cpu().numpy()
+        return p
+
+    parts = [windows[i : i + _ROWS] for i in range(0, len(windows), _ROWS)]
+    result = np.zeros((n_cells, n_steps), dtype=np.float32)
+    for part, p in zip(parts, pool.map(predict, parts), strict=True):
+        for (cell, start), row in zip(part, p, strict=False):
+            # what the first and last frames of a window lack in context, its neighbours have
+            first = 0 if start == 0 else _CONTEXT
+            if start == last and start > 0:
+                first = max(starts[-2] + width - _CONTEXT - start, 0)
+            result[cell, start + first : start + width] = row[first:]
+    return result
+
+
+def _best_device() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -1,0 +1,110 @@
+"""Training examples: simulated traces as a network sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_caltrig.simulation.traces import SimulatedTraces, TraceConfig, simulate_traces
+from napari_caltrig.transients.inputs import network_input
+from napari_caltrig.transients.oasis import deconvolve
+
+
+@dataclass(frozen=True, eq=False)
+class CnmfTraces:
+    """What CNMF would have made of traces: ``C + YrA`` is the trace without its baseline.
+
+    Parameters
+    ----------
+    c, s, yra
+        Denoised calcium, activity and residual, shape (cells, frames).
+    """
+
+    c: NDArray[np.float64]
+    s: NDArray[np.float64]
+    yra: NDArray[np.float64]
+
+
+def simulate_cnmf(
+    rng: np.random.Generator,
+    simulated: SimulatedTraces,
+    cells: NDArray[np.bool_] | None = None,
+) -> CnmfTraces:
+    """Deconvolve simulated traces as imperfectly as pipelines do.
+
+    The decay is wrong by a factor of 0.5 to 4 (the fast decay of two is taken
+    for the whole), sparsity is arbitrary, the baseline is a percentile.
+
+    Parameters
+    ----------
+    rng
+        Source of randomness.
+    simulated
+        The traces.
+    cells
+        Which cells to do; the others get zeros. All by default.
+    """
+    dff, rate = simulated.dff, simulated.frame_rate
+    wanted = np.ones(len(dff), dtype=bool) if cells is None else cells
+    c, s, yra = np.zeros((3, *dff.shape))
+    for i in np.flatnonzero(wanted):
+        tau = simulated.tau_decay_s[i] * np.exp(rng.uniform(np.log(0.5), np.log(4)))
+        y = dff[i] - np.percentile(dff[i], rng.uniform(5, 40))
+        sparsity = simulated.sigma[i] * rng.choice([0.0, rng.uniform(0.2, 2.0)])
+        c[i], s[i] = deconvolve(y, rate, float(np.clip(tau, 0.1, 3)), sparsity=sparsity)
+        yra[i] = y - c[i]
+    return CnmfTraces(c, s, yra)
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """One batch for the training of a network.
+
+    Parameters
+    ----------
+    features
+        Shape (cells, channels, frames), see `inputs.network_input`.
+    label
+        1 in the rise of a transient, shape (cells, frames).
+    weight
+        0 where the label is open.
+    """
+
+    features: NDArray[np.float32]
+    label: NDArray[np.float32]
+    weight: NDArray[np.float32]
+
+
+def examples(
+    rng: np.random.Generator,
+    simulation: TraceConfig,
+    rates_hz: tuple[float, float] = (8.0, 45.0),
+    with_c: float = 0.4,
+) -> Examples:
+    """Simulate one batch at a random frame rate.
+
+    Parameters
+    ----------
+    rng
+        Source of randomness; it also draws the seed of the simulation.
+    simulation
+        Size and ranges; seed and frame rate are replaced.
+    rates_hz
+        Range of the frame rate (log-uniform); every other batch lies in the
+        usual 18 to 32 Hz as far as the range allows.
+    with_c
+        Fraction of cells whose denoised trace the network sees.
+    """
+    low, high = rates_hz
+    if rng.random() < 0.5:
+        rate = float(np.exp(rng.uniform(np.log(low), np.log(high))))
+    else:
+        rate = float(np.clip(rng.uniform(18, 32), low, high))
+    seed = int(rng.integers(2**31))
+    simulated = simulate_traces(replace(simulation, seed=seed, frame_rate=rate))
+    chosen = rng.random(simulation.n_cells) < with_c
+    c = simulate_cnmf(rng, simulated, chosen).c
+    features = network_input(simulated.dff, rate, c).features
+    return Examples(features, simulated.label, simulated.weight)
