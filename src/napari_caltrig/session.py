@@ -249,7 +249,11 @@ class Session:
             rows = [self.recording.footprints.index_of(u) for u in pipeline]
             yield Step(0, 0, "Reading traces")
             dff = np.asarray(self.recording.traces["dff"][rows])
-            c = np.asarray(self.recording.traces["C"][rows]) if "C" in self.recording.traces else None
+            c = (
+                np.asarray(self.recording.traces["C"][rows])
+                if "C" in self.recording.traces
+                else None
+            )
             tables.append(
                 (
                     yield from detection_steps(

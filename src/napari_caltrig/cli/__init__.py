@@ -1,1 +1,5 @@
-"""The command line."""
+"""The command line: ``napari-caltrig``."""
+
+from napari_caltrig.cli.main import main
+
+__all__ = ["main"]

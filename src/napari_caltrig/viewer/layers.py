@@ -138,7 +138,5 @@ def _first_movie(recording: Recording) -> str | None:
     return next((name for name, movie in recording.movies.items() if movie is shown), None)
 
 
-def _metadata(
-    recording: Recording, dataset_id: str, role: Role, name: str
-) -> Mapping[str, Tag]:
+def _metadata(recording: Recording, dataset_id: str, role: Role, name: str) -> Mapping[str, Tag]:
     return {"caltrig": Tag(dataset_id=dataset_id, role=role, name=name, path=str(recording.path))}

@@ -51,7 +51,9 @@ class MissedCellsLayer:
         painted = layer.data.copy()
         self._known = np.zeros_like(layer.data)
         self.show(session.curation.missed_cells)
-        self._links = Links((layer.events.paint, self._read), (layer.events.set_data, self._on_data))
+        self._links = Links(
+            (layer.events.paint, self._read), (layer.events.set_data, self._on_data)
+        )
         if painted.any():
             fresh = (painted != 0) & (self._known == 0)
             self.layer.data[fresh] = painted[fresh]

@@ -38,15 +38,15 @@ class CellTableModel(QAbstractTableModel):
 
     # Qt ----------------------------------------------------------------------
 
-    def rowCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
+    def rowCount(self, parent: QModelIndex | None = None) -> int:
         """Number of visible cells."""
         return 0 if parent is not None and parent.isValid() else len(self._order)
 
-    def columnCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
+    def columnCount(self, parent: QModelIndex | None = None) -> int:
         """Number of columns, unit_id included."""
         return 0 if parent is not None and parent.isValid() else len(self._columns)
 
-    def headerData(self, section: int, orientation: Any, role: int = 0) -> Any:  # noqa: N802
+    def headerData(self, section: int, orientation: Any, role: int = 0) -> Any:
         """Column names."""
         if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
             return "cell" if section == 0 else self._columns[section]

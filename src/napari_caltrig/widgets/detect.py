@@ -86,14 +86,15 @@ class DetectTransients(QWidget):
     def _finish(self, table: pd.DataFrame) -> None:
         from napari.utils.notifications import show_info
 
-        from napari_caltrig.curation import CurationError, ReplaceTransients
+        from napari_caltrig.curation import CurationError, ReplaceTransients, numbered
 
         old = self._session.curation.transients.of(self._cells).table()
         gone = old.index[old["method"] == "network"]
         kept = old[old["method"] != "network"]
         new = _without_overlaps(table, kept)
         try:
-            self._session.do(ReplaceTransients(tuple(int(i) for i in gone), new))
+            numbered_new = numbered(new, self._session.curation)
+            self._session.do(ReplaceTransients(tuple(int(i) for i in gone), numbered_new))
         except (CurationError, ValueError) as error:
             notify_error(error)
             return

@@ -89,7 +89,9 @@ class Header(QWidget):
         self.dff.setToolTip(method["description"] if method else "")
         self.dff.setVisible(bool(method))
         notes = [f"{k}: {v}" for k, v in recording.unavailable.items()]
-        self.notes.setText(f"{len(notes)} note{'s' * (len(notes) != 1)} on the file (hover to read)")
+        self.notes.setText(
+            f"{len(notes)} note{'s' * (len(notes) != 1)} on the file (hover to read)"
+        )
         self.notes.setToolTip("\n".join(notes))
         self.notes.setVisible(bool(notes))
         mode = "read only" if session.store.read_only else "decisions are kept in"

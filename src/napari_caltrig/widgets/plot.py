@@ -9,7 +9,7 @@ import qtpy
 
 os.environ.setdefault("PYQTGRAPH_QT_LIB", qtpy.API_NAME)
 
-import pyqtgraph as pg  # noqa: E402
+import pyqtgraph as pg
 
 if TYPE_CHECKING:
     from napari_caltrig.recording import Clock
@@ -67,7 +67,7 @@ class FrameAxis(pg.AxisItem):
     def _name(self) -> None:
         self.setLabel("time (s)" if self._seconds else "frame")
 
-    def tickValues(self, low: float, high: float, size: int) -> list[tuple[float, list[float]]]:  # noqa: N802
+    def tickValues(self, low: float, high: float, size: int) -> list[tuple[float, list[float]]]:
         """Ticks at round seconds, given in frames."""
         if not self._seconds:
             return list(super().tickValues(low, high, size))
@@ -89,7 +89,7 @@ class FrameAxis(pg.AxisItem):
         edge = 0 if index == 0 else len(times) - 1
         return float(edge + (time_s - times[edge]) * rate)
 
-    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         """Ticks as text."""
         if not self._seconds:
             return [f"{v:.0f}" for v in values]

@@ -44,7 +44,9 @@ class Review(QWidget):
         super().__init__(parent)
         self._session = session
         self.accept = _button("&Accept", "Accept the selected cells (A)", self._accept)
-        self.reject = _button("&Reject", "Reject the selected cells for this reason (R)", self._reject)
+        self.reject = _button(
+            "&Reject", "Reject the selected cells for this reason (R)", self._reject
+        )
         self.reset = _button("Reset", "Take the judgement back (U)", self._reset)
         self.undo = _button("Undo", "Undo the last edit (Ctrl+Z)", self._undo)
         self.redo = _button("Redo", "Redo (Ctrl+Shift+Z)", self._redo)

@@ -43,9 +43,7 @@ class SessionPanel(QWidget):
         self.table = CellTable(session)
         self.review = Review(session)
         self.detect = DetectTransients(session)
-        self.missed = MissedCells(
-            session, link, lambda: show_find_cells(viewer), self._activate
-        )
+        self.missed = MissedCells(session, link, lambda: show_find_cells(viewer), self._activate)
         cells = QWidget()
         column = QVBoxLayout(cells)
         column.setContentsMargins(0, 0, 0, 0)

@@ -49,12 +49,12 @@ class Welcome(QWidget):
     def _sample(self, name: str) -> None:
         self._viewer.open_sample(commands.PLUGIN, name)
 
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take files and folders."""
         if event.mimeData().hasUrls():
             event.acceptProposedAction()
 
-    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
+    def dropEvent(self, event: QDropEvent) -> None:
         """Open what was dropped, without napari's question which plugin to use."""
         for url in event.mimeData().urls():
             if url.isLocalFile():

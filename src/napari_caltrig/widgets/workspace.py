@@ -122,7 +122,7 @@ class Workspace(QWidget):
         self.sessions.close()
         self._links.disconnect()
 
-    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
+    def closeEvent(self, event: QCloseEvent) -> None:
         """Let go of the viewer."""
         self.disconnect_all()
         super().closeEvent(event)

@@ -1,0 +1,86 @@
+"""What all commands share: errors for a person at a shell, progress, outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from napari_caltrig.recording import Recording
+    from napari_caltrig.steps import Step
+
+UNREADABLE = 2
+
+frame_rate_option = click.option(
+    "--frame-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="HZ",
+    help="Frames per second, where the file does not say or is wrong.",
+)
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Turn expected errors into one line on stderr and an exit code."""
+    from napari_caltrig.recording import FormatError
+
+    try:
+        yield
+    except FormatError as error:
+        raise _failure(str(error), UNREADABLE) from error
+    except (ValueError, OSError) as error:
+        raise _failure(str(error), 1) from error
+
+
+def _failure(message: str, code: int) -> click.ClickException:
+    failure = click.ClickException(message)
+    failure.exit_code = code
+    return failure
+
+
+def read_recording(path: str, frame_rate: float | None = None) -> Recording:
+    """Open a recording, or end with a clear message."""
+    from napari_caltrig.opening import open_recording
+
+    return open_recording(path, frame_rate=frame_rate)
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Callable[[Step], None]]:
+    """A progress bar on stderr, only where a person watches."""
+    import sys
+
+    if not sys.stderr.isatty():
+        yield lambda step: None
+        return
+    with click.progressbar(length=1000, label=label, file=sys.stderr) as bar:
+
+        def show(step: Step) -> None:
+            if step.total:
+                target = 1000 * step.done // step.total
+                bar.update(max(target - bar.pos, 0))
+
+        yield show
+
+
+def check_output(path: str, suffixes: tuple[str, ...], *, overwrite: bool) -> Path:
+    """Refuse an output that cannot or must not be written, before any work is done."""
+    out = Path(path)
+    if not any(out.name.lower().endswith(suffix) for suffix in suffixes):
+        raise click.UsageError(f"the output {out.name} must end with {' or '.join(suffixes)}")
+    if out.exists() and not overwrite:
+        raise click.UsageError(f"{out} exists already; give --overwrite to replace it")
+    if not out.absolute().parent.is_dir():
+        raise click.UsageError(f"the folder {out.absolute().parent} does not exist")
+    return out
+
+
+def print_json(content: Any) -> None:
+    """Print JSON that any tool can read: no NaN, no numpy."""
+    import json
+
+    click.echo(json.dumps(content, indent=2, allow_nan=False))

@@ -1,0 +1,134 @@
+"""The demo without a person: the same job, its results in a folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_caltrig.steps import run
+
+if TYPE_CHECKING:
+    from napari_caltrig.recording import Recording
+    from napari_caltrig.session import Session
+
+
+def run_headless(path: Path, folder: str | Path) -> Iterator[str]:
+    """Detect transients and cells in a recording; leave tables, figures and a screenshot.
+
+    Parameters
+    ----------
+    path
+        The recording.
+    folder
+        Where the results go; made when missing.
+
+    Yields
+    ------
+    str
+        What was written.
+    """
+    from napari_caltrig.curation import CurationStore
+    from napari_caltrig.opening import open_recording
+    from napari_caltrig.session import Session
+
+    out = Path(folder).absolute()
+    out.mkdir(parents=True, exist_ok=True)
+    recording = open_recording(path)
+    with CurationStore.for_recording(recording, folder=out) as store:
+        session = Session(recording, store)
+        yield _detect(session)
+        session.add_measures(run(session.measure_steps()))
+        yield from _write_tables(session, out)
+        yield _find_cells(recording, out)
+        yield from _write_figures(session, out)
+        file = store.path
+    yield _screenshot(file, out / "screenshot.png")
+
+
+def _detect(session: Session) -> str:
+    from napari_caltrig.curation import ReplaceTransients, numbered
+
+    table = run(session.detection_steps(session.unit_ids))
+    old = session.curation.transients.ids.tolist()
+    session.do(ReplaceTransients(tuple(old), numbered(table, session.curation)))
+    return f"{len(table)} transients in {len(session.unit_ids)} cells, kept in {session.store.path.name}"
+
+
+def _write_tables(session: Session, out: Path) -> Iterator[str]:
+    session.cell_table().to_csv(out / "cells.csv")
+    yield "cells.csv"
+    session.curation.transients.table().to_csv(out / "transients.csv")
+    yield "transients.csv"
+
+
+def _find_cells(recording: Recording, out: Path) -> str:
+    from napari_caltrig.cells import find_cells
+    from napari_caltrig.cli.analyse import write_footprints
+
+    found = find_cells(recording.movie, frame_rate=recording.clock.frame_rate)
+    write_footprints(found, out / "found_cells.tif")
+    return f"found_cells.tif: {len(found)} cells found in the movie"
+
+
+def _write_figures(session: Session, out: Path) -> Iterator[str]:
+    from napari_caltrig.measures.figures import footprint_map, save_figure, trace_figure
+
+    recording = session.recording
+    statuses = {u: session.status(u).status for u in session.unit_ids}
+    yield save_figure(footprint_map(recording, statuses), out / "footprints.svg").name
+    best = session.cell_table()["SNR"].sort_values(ascending=False).index[:8].tolist()
+    rows = [recording.footprints.index_of(u) for u in best]
+    dff = np.asarray(recording.traces["dff"][rows])
+    figure = trace_figure(
+        dict(zip(best, dff, strict=True)), session.curation.transients.table(), session.clock, best
+    )
+    yield save_figure(figure, out / "traces.svg").name
+
+
+def _screenshot(file: Path, target: Path) -> str:
+    if sys.platform == "linux" and not (
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    ):
+        return (
+            "no screenshot: there is no display (try: xvfb-run napari-caltrig demo --headless DIR)"
+        )
+    import napari
+    from qtpy.QtWidgets import QApplication
+
+    from napari_caltrig.viewer.commands import PLUGIN, show_workspace
+
+    viewer = napari.Viewer(title="napari-caltrig", show=True)
+    try:
+        viewer.window.resize(1600, 1000)
+        viewer.open(file, plugin=PLUGIN)
+        workspace = show_workspace(viewer)
+        session = workspace.session
+        table = session.cell_table().sort_values("SNR", ascending=False)
+        session.select(table.index[:6].tolist())
+        _settle(lambda: all(session.trace("dff", u) is not None for u in session.selection))
+        session.set_frame(session.recording.n_frames // 3)
+        QApplication.processEvents()
+        viewer.window.screenshot(str(target), canvas_only=False, flash=False)
+    finally:
+        viewer.close()
+    return target.name
+
+
+def _settle(done: object, timeout_s: float = 30.0) -> None:
+    """Let the GUI work until `done()` and a moment longer."""
+    import time
+
+    from qtpy.QtWidgets import QApplication
+
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end and not done():  # type: ignore[operator]
+        QApplication.processEvents()
+        time.sleep(0.01)
+    for _ in range(30):
+        QApplication.processEvents()
+        time.sleep(0.01)

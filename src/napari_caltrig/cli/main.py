@@ -1,0 +1,23 @@
+"""The group of all commands. Commands import what they need when they run."""
+
+from __future__ import annotations
+
+import click
+
+from napari_caltrig import __version__
+from napari_caltrig.cli.analyse import detect_transients, find_cells
+from napari_caltrig.cli.look import demo, info, open_
+from napari_caltrig.cli.train import train
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="napari-caltrig")
+def main() -> None:
+    """Curate calcium imaging: cells, traces and transients of Minian and CaImAn recordings.
+
+    Exit codes: 0 done, 1 could not be done, 2 wrong usage or unreadable input, 130 interrupted.
+    """
+
+
+for command in (demo, open_, info, detect_transients, find_cells, train):
+    main.add_command(command)
