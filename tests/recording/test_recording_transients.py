@@ -40,7 +40,8 @@ def test_a_missing_column_is_named():
 
 def test_the_table_given_out_is_a_copy():
     transients = Transients(table())
-    transients.table()["onset"] = 0
+    given = transients.table()
+    given["onset"] = 0
     assert transients.table()["onset"].tolist() == [0, 20, 3]
 
 

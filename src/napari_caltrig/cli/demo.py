@@ -56,7 +56,8 @@ def _detect(session: Session) -> str:
     table = run(session.detection_steps(session.unit_ids))
     old = session.curation.transients.ids.tolist()
     session.do(ReplaceTransients(tuple(old), numbered(table, session.curation)))
-    return f"{len(table)} transients in {len(session.unit_ids)} cells, kept in {session.store.path.name}"
+    n_cells = len(session.unit_ids)
+    return f"{session.store.path.name}: {len(table)} transients in {n_cells} cells"
 
 
 def _write_tables(session: Session, out: Path) -> Iterator[str]:
@@ -94,9 +95,7 @@ def _screenshot(file: Path, target: Path) -> str:
     if sys.platform == "linux" and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     ):
-        return (
-            "no screenshot: there is no display (try: xvfb-run napari-caltrig demo --headless DIR)"
-        )
+        return "no screenshot: there is no display (put xvfb-run before the command)"
     import napari
     from qtpy.QtWidgets import QApplication
 
