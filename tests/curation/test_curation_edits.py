@@ -17,6 +17,7 @@ from napari_caltrig.curation import (
     RemoveMissedCells,
     RemoveTransients,
     ReplaceTransients,
+    SetFrameRate,
     SetMissedCell,
     SetStatus,
     edit_from_json,
@@ -55,10 +56,11 @@ def _edits(c: Curation) -> list:
         ReplaceTransients((1, 2), Transients()),
         ReplaceTransients((), numbered(transients(0), c)),
         Compound((SetMissedCell(missed_cell(30)), SetStatus((30,), "accepted")), "Take a ROI"),
+        SetFrameRate(29.97),
     ]
 
 
-KINDS = range(11)
+KINDS = range(12)
 
 
 @pytest.mark.parametrize("i", KINDS)
@@ -156,6 +158,7 @@ def test_an_edit_that_does_not_fit_is_refused(curation, edit, message):
     [
         (lambda: SetStatus((), "accepted"), "at least one id"),
         (lambda: SetStatus((1,), "good"), "a status is one of"),
+        (lambda: SetFrameRate(0.0), "positive number of Hz"),
         (lambda: AddTransients(Transients()), "no transients to add"),
         (lambda: Compound((), "nothing"), "at least one edit"),
         (lambda: MissedCell(1, [], SHAPE), "has no pixels"),
@@ -179,3 +182,9 @@ def test_pixels_are_sorted_with_their_weights():
     assert cell.pixels.tolist() == [2, 5, 9]
     assert cell.weights.tolist() == [0.2, 0.5, 0.9]
     assert not cell.pixels.flags.writeable
+
+
+def test_a_detection_that_finds_nothing_is_an_edit(recording):
+    edit = ReplaceTransients((), Transients())
+    assert edit.apply(Curation.of(recording)) == Curation.of(recording)
+    assert edit.describe() == "Find no transients"

@@ -49,7 +49,7 @@ for line in sys.stdin:
     print(pid, flush=True)
 """
 
-REPETITIONS = 40
+REPETITIONS = 24
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL on Windows")
@@ -66,7 +66,7 @@ def test_acknowledged_edits_survive_a_kill(tmp_path):
             nursery.stdin.flush()
             pid = int(nursery.stdout.readline())
             acknowledgements = tmp_path / f"session{i}.acknowledged"
-            _wait_for(acknowledgements, chance.randrange(12))
+            _wait_for(acknowledgements, chance.randrange(8))
             time.sleep(chance.uniform(0, 0.03))
             _kill(pid)
             acknowledged = _read(acknowledgements)

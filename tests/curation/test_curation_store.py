@@ -28,6 +28,7 @@ from napari_caltrig.curation import (
     RemoveMissedCells,
     RemoveTransients,
     ReplaceTransients,
+    SetFrameRate,
     SetMissedCell,
     SetStatus,
     load_curation,
@@ -184,6 +185,10 @@ class AnySequence(RuleBasedStateMachine):
         reason = data.draw(st.sampled_from(["", "blood vessel", "naïve „quote‟ '\x00"]))
         self.do(SetStatus(self.pick(data, self.store.curation.unit_ids), status, reason))
 
+    @rule(rate=st.none() | st.floats(0.1, 1000))
+    def set_frame_rate(self, rate):
+        self.do(SetFrameRate(rate))
+
     @rule(first=st.integers(0, 500), weighted=st.booleans())
     def paint(self, first, weighted):
         weights = np.linspace(0.1, 1 / 3, 6) if weighted else None
@@ -260,7 +265,7 @@ class AnySequence(RuleBasedStateMachine):
 
 TestAnySequence = AnySequence.TestCase
 TestAnySequence.settings = settings(
-    max_examples=12,
+    max_examples=8,
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -35,6 +35,8 @@ class Change:
         Ids of transients that came, went or changed.
     transient_unit_ids
         Cells whose transients came, went or changed.
+    frame_rate
+        Whether the user's frame rate changed.
     """
 
     seq: int
@@ -44,6 +46,7 @@ class Change:
     missed_cells: frozenset[int] = frozenset()
     transients: frozenset[int] = frozenset()
     transient_unit_ids: frozenset[int] = frozenset()
+    frame_rate: bool = False
 
     @classmethod
     def of(cls, difference: Difference, seq: int, act: Act, description: str) -> Change:
@@ -58,6 +61,7 @@ class Change:
             frozenset(difference.missed_cells),
             frozenset(gone.ids.tolist()) | frozenset(new.ids.tolist()),
             frozenset(units),
+            difference.frame_rate,
         )
 
 
@@ -73,12 +77,15 @@ class Difference:
         New missed cell per id; None where it went.
     transients_gone, transients_new
         Old rows to delete and new rows to insert; a changed one is in both.
+    frame_rate
+        Whether the frame rate differs.
     """
 
     statuses: dict[int, CellStatus | None] = field(default_factory=dict)
     missed_cells: dict[int, MissedCell | None] = field(default_factory=dict)
     transients_gone: Transients = field(default_factory=Transients)
     transients_new: Transients = field(default_factory=Transients)
+    frame_rate: bool = False
 
     @classmethod
     def between(cls, before: Curation, after: Curation) -> Difference:
@@ -91,7 +98,9 @@ class Difference:
             u: c for u, c in after.missed_cells.items() if before.missed_cells.get(u) is not c
         }
         cells |= {u: None for u in before.missed_cells if u not in after.missed_cells}
-        return cls(statuses, cells, *_transients(before.transients, after.transients))
+        gone, new = _transients(before.transients, after.transients)
+        rate = before.frame_rate != after.frame_rate
+        return cls(statuses, cells, gone, new, rate)
 
 
 def _transients(before: Transients, after: Transients) -> tuple[Transients, Transients]:

@@ -11,6 +11,7 @@ from napari_caltrig.curation.cell_edits import (
     restore_statuses,
 )
 from napari_caltrig.curation.edit import Compound, Edit, edit_from_json
+from napari_caltrig.curation.recording_edits import SetFrameRate
 from napari_caltrig.curation.transient_edits import (
     AddTransients,
     RemoveTransients,
@@ -25,6 +26,7 @@ __all__ = [
     "RemoveMissedCells",
     "RemoveTransients",
     "ReplaceTransients",
+    "SetFrameRate",
     "SetMissedCell",
     "SetStatus",
     "edit_from_json",

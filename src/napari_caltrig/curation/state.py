@@ -158,6 +158,8 @@ class Curation:
         Missed cells by unit_id.
     transients
         All transients, in the order of their ids.
+    frame_rate
+        Frames per second (Hz) as the user set it; None where the recording's own holds.
     next_missed_id
         No missed cell ever had this id or a higher one.
     next_transient_id
@@ -168,6 +170,7 @@ class Curation:
     statuses: Mapping[int, CellStatus] = field(default_factory=dict)
     missed_cells: Mapping[int, MissedCell] = field(default_factory=dict)
     transients: Transients = field(default_factory=Transients)
+    frame_rate: float | None = None
     next_missed_id: int = 0
     next_transient_id: int = 0
 
@@ -201,6 +204,7 @@ class Curation:
             and self.statuses == other.statuses
             and self.missed_cells == other.missed_cells
             and self.transients == other.transients
+            and self.frame_rate == other.frame_rate
         )
 
     __hash__ = None  # type: ignore[assignment]

@@ -95,6 +95,7 @@ def write_difference(
         f"INSERT INTO transient ({_TRANSIENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         _transient_rows(difference.transients_new),
     )
+    write_fact(connection, "frame_rate", after.frame_rate)
     write_fact(connection, "next_missed_id", after.next_missed_id)
     write_fact(connection, "next_transient_id", after.next_transient_id)
 
@@ -127,6 +128,7 @@ def read_curation(connection: sqlite3.Connection) -> Curation:
         statuses,
         {c.unit_id: c for c in cells},
         _read_transients(connection),
+        read_fact(connection, "frame_rate"),
         int(read_fact(connection, "next_missed_id")),
         int(read_fact(connection, "next_transient_id")),
     )

@@ -134,7 +134,8 @@ class ReplaceTransients:
     ids
         Transients to remove; may be none.
     table
-        Transients to add, with ids of their own or of those removed; may be empty.
+        Transients to add, with ids of their own or of those removed; may be
+        empty. A detection that found nothing where nothing was is an edit too.
     """
 
     ids: tuple[int, ...]
@@ -143,7 +144,7 @@ class ReplaceTransients:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "table", _as_transients(self.table))
-        object.__setattr__(self, "ids", checked_ids(self.ids, allow_none=len(self.table) > 0))
+        object.__setattr__(self, "ids", checked_ids(self.ids, allow_none=True))
 
     def apply(self, curation: Curation) -> Curation:
         """Return the curation with the others in their place."""
@@ -162,7 +163,8 @@ class ReplaceTransients:
     def describe(self) -> str:
         """One line for the history."""
         if not len(self.table):
-            return f"Remove {_transient_count(len(self.ids))}"
+            found_none = "Find no transients"
+            return f"Remove {_transient_count(len(self.ids))}" if self.ids else found_none
         new = f"{_transient_count(len(self.table))} of {_cells_of(self.table)}"
         if set(self.ids) == set(self.table.ids.tolist()):
             return f"Change {new}"

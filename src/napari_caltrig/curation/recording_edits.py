@@ -1,0 +1,59 @@
+"""Edits of what the user says about the recording itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from napari_caltrig.curation.edit import register
+from napari_caltrig.curation.state import Curation
+
+
+@register
+@dataclass(frozen=True)
+class SetFrameRate:
+    """Say at how many frames per second the recording was made.
+
+    Parameters
+    ----------
+    frame_rate
+        In Hz; None goes back to what the recording says itself.
+
+    Raises
+    ------
+    ValueError
+        If it is not a positive number.
+    """
+
+    frame_rate: float | None
+    kind: ClassVar[str] = "set_frame_rate"
+
+    def __post_init__(self) -> None:
+        rate = self.frame_rate
+        if rate is not None and not (math.isfinite(rate) and rate > 0):
+            raise ValueError(f"the frame rate must be a positive number of Hz, not {rate}")
+
+    def apply(self, curation: Curation) -> Curation:
+        """Return the curation with this frame rate."""
+        return curation.replace(frame_rate=self.frame_rate)
+
+    def inverse(self, before: Curation) -> SetFrameRate:
+        """Return the edit that sets the old frame rate."""
+        return SetFrameRate(before.frame_rate)
+
+    def describe(self) -> str:
+        """One line for the history."""
+        if self.frame_rate is None:
+            return "Take the frame rate from the recording"
+        return f"Set the frame rate to {self.frame_rate:g} Hz"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"kind": self.kind, "frame_rate": self.frame_rate}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> SetFrameRate:
+        """Return the edit that `to_json` wrote."""
+        return cls(content["frame_rate"])
