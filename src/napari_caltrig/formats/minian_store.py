@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_caltrig.formats.blosc_frames import open_frames
 from napari_caltrig.formats.files import unreadable
+from napari_caltrig.formats.frames import to_dask
 from napari_caltrig.formats.hdf5 import H5Array, open_hdf5
 from napari_caltrig.recording import FormatError
 
@@ -88,10 +90,13 @@ class Variable:
         return item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
 
     def lazy(self, *dims: str) -> Any:
-        """Dask array with the axes `dims`, in the chunks of the file."""
+        """Dask array with the axes `dims`, in the chunks of the file or, for movies, fewer."""
         import dask.array as da
 
         axes = self.axes(*dims)
+        frames = open_frames(self.path, self.array) if dims == self.dims else None
+        if frames is not None:
+            return to_dask(frames)
         chunks = getattr(self.array, "chunks", None) or self._blocks(axes[0])
         whole = da.from_array(
             self.array, chunks=chunks, asarray=False, fancy=False, lock=False, name=False
@@ -224,6 +229,7 @@ def _open_zarr(path: Path) -> Variable:
         )
     _check_encoding(path, array.attrs)
 
+    @cache
     def read(name: str) -> NDArray[Any] | None:
         if not is_array(path.parent / name):
             return None
@@ -277,6 +283,7 @@ def _netcdf(path: Path) -> Store:
             if hasattr(node, "shape") and not _is_bare_dimension(node)
         }
 
+    @cache
     def read(name: str) -> NDArray[Any] | None:
         return np.asarray(shapes[name][1][()]) if name in shapes else None
 

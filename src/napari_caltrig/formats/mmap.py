@@ -16,13 +16,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_caltrig.formats.frames import LazyFrames, to_dask
 from napari_caltrig.recording import Clock, Footprints, FormatError, Recording
 
 # From the right: the base may contain anything, even another "_d1_".
 _NAME = re.compile(
     r"_+d1_+(\d+)_+d2_+(\d+)_+d3_+(\d+)_+order_+([CF])_+frames_+(\d+)_*$", re.IGNORECASE
 )
-_FRAME_BYTES_PER_BLOCK = 32 * 2**20
 # In order C one frame touches a memory page per pixel, whether one is read or a thousand
 # frames are: large blocks are the only cure.
 _PIXEL_BYTES_PER_BLOCK = 128 * 2**20
@@ -110,17 +110,16 @@ def open_movie(path: Path) -> Any:
         If the name does not tell the sizes, the file has another size, or it
         holds several planes.
     """
-    import dask.array as da
+    movie = MmapMovie(path)
+    if movie.order == "F":
+        return to_dask(movie)
+    frame_bytes = 4 * movie.shape[1] * movie.shape[2]
+    frames = max(min(_PIXEL_BYTES_PER_BLOCK // frame_bytes, movie.shape[0]), 1)
+    return to_dask(movie, chunks=(frames, *movie.shape[1:]))
 
-    source = MmapMovie(path)
-    bytes_per_block = _FRAME_BYTES_PER_BLOCK if source.order == "F" else _PIXEL_BYTES_PER_BLOCK
-    frame_bytes = 4 * source.shape[1] * source.shape[2]
-    frames = max(bytes_per_block // max(frame_bytes, 1), 1)
-    return da.from_array(source, chunks=(frames, -1, -1), asarray=False, name=False)
 
-
-class MmapMovie:
-    """A movie (frames, Y, X) that maps its file whenever it is sliced; no handle stays open.
+class MmapMovie(LazyFrames):
+    """A movie (frames, Y, X) that opens its file whenever it is sliced; no handle stays open.
 
     Parameters
     ----------
@@ -136,21 +135,23 @@ class MmapMovie:
 
     def __init__(self, path: Path) -> None:
         name = _checked_name(path)
+        super().__init__((name.n_frames, name.rows, name.columns), np.dtype("<f4"))
         self.path = path
         self.order = name.order
-        self.shape = (name.n_frames, name.rows, name.columns)
-        self.dtype = np.dtype("<f4")
-        self.ndim = 3
 
-    def __getitem__(self, key: Any) -> NDArray[np.float32]:
+    def read(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Frames `start` to `stop` (exclusive), shape (stop - start, Y, X)."""
         frames, rows, columns = self.shape
         if self.order == "F":
-            stored = np.memmap(self.path, self.dtype, "r", shape=(frames, columns, rows))
-            movie = stored.transpose(0, 2, 1)
+            n_pixels = rows * columns
+            stored = np.fromfile(
+                self.path, self.dtype, (stop - start) * n_pixels, offset=4 * start * n_pixels
+            )
+            images = stored.reshape(stop - start, columns, rows).transpose(0, 2, 1)
         else:
-            stored = np.memmap(self.path, self.dtype, "r", shape=(columns, rows, frames))
-            movie = stored.transpose(2, 1, 0)
-        return np.array(movie[key], order="C")
+            pixels = np.memmap(self.path, self.dtype, "r", shape=(columns, rows, frames))
+            images = pixels[:, :, start:stop].transpose(2, 1, 0)
+        return np.array(images, order="C")
 
 
 def _checked_name(path: Path) -> MmapName:
