@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 
 _MAIN_ROLES = ("footprints", "movie", "summary")
 
+_of_viewer: dict[int, Sessions] = {}
+
+
+def sessions_of(viewer: Any) -> Sessions | None:
+    """Sessions of a viewer, None while its workspace is closed."""
+    return _of_viewer.get(_key(viewer))
+
+
+def _key(viewer: Any) -> int:
+    """The same for a viewer and for the proxy that napari hands to plugins."""
+    return id(getattr(viewer, "__wrapped__", viewer))
+
 
 class Sessions:
     """Watches a viewer's layers and keeps one session per recording.
@@ -35,6 +47,7 @@ class Sessions:
         self._viewer = viewer
         self._open: dict[str, tuple[Session, ViewerLink]] = {}
         self._opening = False
+        _of_viewer[_key(viewer)] = self
         self._links = Links(
             (viewer.layers.events.inserted, self._on_inserted),
             (viewer.layers.events.removed, self._on_removed),
@@ -50,6 +63,12 @@ class Sessions:
         """Open sessions, the oldest first."""
         return [session for session, _ in self._open.values()]
 
+    def session_of(self, layer: Any) -> Session | None:
+        """The session to which a layer belongs."""
+        tag = tag_of(layer)
+        found = self._open.get(tag["dataset_id"]) if tag is not None else None
+        return None if found is None else found[0]
+
     def link_of(self, session: Session) -> ViewerLink:
         """The link between a session and the viewer."""
         return next(link for s, link in self._open.values() if s is session)
@@ -57,6 +76,8 @@ class Sessions:
     def close(self) -> None:
         """End all sessions and stop watching."""
         self._links.disconnect()
+        if sessions_of(self._viewer) is self:
+            del _of_viewer[_key(self._viewer)]
         for dataset_id in list(self._open):
             self._end(dataset_id)
 
