@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 
@@ -74,19 +75,18 @@ def running_percentile(
     if not traces.size:
         return baseline
     anchors = _anchors(n_frames, window)
+    window = min(window, n_frames)
     frames = np.arange(n_frames)
     for i, trace in enumerate(traces):
-        finite = np.isfinite(trace)
-        values = np.array(
-            [_percentile(trace, finite, percentile, a, window) for a in anchors.tolist()]
-        )
+        windows = sliding_window_view(trace, window)[anchors - window // 2]
+        values = _percentile_of_rows(windows, percentile)
         known = np.isfinite(values)
         baseline[i] = np.interp(frames, anchors[known], values[known]) if known.any() else np.nan
     return baseline
 
 
 def _anchors(n_frames: int, window: int) -> NDArray[np.int64]:
-    """Frames at which the percentile is exact; windows stay inside the trace."""
+    """Frames at which the percentile is exact; their windows lie inside the trace."""
     if window >= n_frames:
         return np.array([n_frames // 2])
     first, last = window // 2, n_frames - window + window // 2
@@ -94,19 +94,16 @@ def _anchors(n_frames: int, window: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(first, last, n).round().astype(np.int64))
 
 
-def _percentile(
-    trace: NDArray[np.floating[Any]],
-    finite: NDArray[np.bool_],
-    percentile: float,
-    anchor: int,
-    window: int,
-) -> float:
-    start = max(anchor - window // 2, 0)
-    inside = trace[start : start + window][finite[start : start + window]]
-    if not inside.size:
-        return float("nan")
-    rank = percentile / 100 * (inside.size - 1)
-    low = int(rank)
-    high = min(low + 1, inside.size - 1)
-    part = np.partition(inside, (low, high))
-    return float(part[low] + (rank - low) * (part[high] - part[low]))
+def _percentile_of_rows(rows: NDArray[np.floating[Any]], percentile: float) -> NDArray[np.float64]:
+    """Percentile of each row without its NaNs; NaN for a row without numbers."""
+    count = np.isfinite(rows).sum(axis=1)
+    if (count == rows.shape[1]).all():
+        rank = percentile / 100 * (rows.shape[1] - 1)
+        low = int(rank)
+        high = min(low + 1, rows.shape[1] - 1)
+        part = np.partition(rows, (low, high), axis=1).astype(np.float64)
+        return np.asarray(part[:, low] + (rank - low) * (part[:, high] - part[:, low]))
+    values = np.full(len(rows), np.nan)
+    for k in np.flatnonzero(count):
+        values[k] = np.percentile(rows[k][np.isfinite(rows[k])], percentile)
+    return values
