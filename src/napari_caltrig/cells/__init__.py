@@ -1,1 +1,69 @@
-"""Finding cells in movies."""
+"""Finding cells in movies.
+
+The public names are loaded on first use: importing this brings in no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_caltrig.cells.finding import (
+        CellProbabilities,
+        cell_probabilities,
+        find_cells,
+        finding_steps,
+        footprints_from_probabilities,
+        probability_steps,
+    )
+    from napari_caltrig.cells.scoring import score_cells
+    from napari_caltrig.cells.summary import Summary, summarize, summary_steps
+    from napari_caltrig.cells.traces import mean_trace_steps, mean_traces
+    from napari_caltrig.cells.training import TrainingConfig, train, training_steps
+
+_HOME = {
+    "CellProbabilities": "finding",
+    "Summary": "summary",
+    "TrainingConfig": "training",
+    "cell_probabilities": "finding",
+    "find_cells": "finding",
+    "finding_steps": "finding",
+    "footprints_from_probabilities": "finding",
+    "mean_trace_steps": "traces",
+    "mean_traces": "traces",
+    "probability_steps": "finding",
+    "score_cells": "scoring",
+    "summarize": "summary",
+    "summary_steps": "summary",
+    "train": "training",
+    "training_steps": "training",
+}
+
+__all__ = [
+    "CellProbabilities",
+    "Summary",
+    "TrainingConfig",
+    "cell_probabilities",
+    "find_cells",
+    "finding_steps",
+    "footprints_from_probabilities",
+    "mean_trace_steps",
+    "mean_traces",
+    "probability_steps",
+    "score_cells",
+    "summarize",
+    "summary_steps",
+    "train",
+    "training_steps",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"napari_caltrig.cells.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

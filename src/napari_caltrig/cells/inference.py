@@ -1,0 +1,132 @@
+"""Running the networks on images of any size; imports torch inside functions only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_caltrig.steps import Step, Steps
+from napari_caltrig.weights import ModelCard, load_model
+
+if TYPE_CHECKING:
+    from torch import nn
+
+TILE_PX = 384
+HALO_PX = 48  # more than half of what a pixel of the U-Net sees
+APTHORPE_MARGIN = 18  # half of what its 37 x 37 field of view loses
+
+
+def load_network(model: str | Any, device: str | None = None) -> tuple[ModelCard, nn.Module]:
+    """A network with its weights, ready to run.
+
+    Parameters
+    ----------
+    model
+        Name of a model or path of a ``.safetensors`` file.
+    device
+        ``"cpu"``, ``"cuda"``, ``"mps"``; the best one by default.
+
+    Raises
+    ------
+    FormatError
+        If there is no such model or its weights do not fit.
+    """
+    import torch
+
+    from napari_caltrig.cells.networks import ARCHITECTURES, best_device
+    from napari_caltrig.recording import FormatError
+
+    card, tensors = load_model(model, "cells")
+    try:
+        network = ARCHITECTURES[card.architecture](**card.arguments)
+        network.load_state_dict({k: torch.from_numpy(v) for k, v in tensors.items()})
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise FormatError(
+            str(model),
+            f"weights of a network known here ({', '.join(ARCHITECTURES)})",
+            str(error).splitlines()[0],
+            "Train the model again with this version.",
+        ) from error
+    return card, network.eval().to(best_device(device))
+
+
+def unet_maps(network: nn.Module, channels: NDArray[np.float32]) -> Steps[NDArray[np.float32]]:
+    """Run the compact network in tiles; one step per tile.
+
+    Parameters
+    ----------
+    network
+        A `CompactUNet`.
+    channels
+        (channels, Y, X).
+
+    Returns
+    -------
+    ndarray
+        Soma and centre probability and the offset (y, x) in network
+        diameters, (4, Y, X).
+    """
+    import torch
+
+    height, width = channels.shape[1:]
+    out = np.empty((4, height, width), np.float32)
+    device = next(network.parameters()).device
+    tiles = [(y, x) for y in range(0, height, TILE_PX) for x in range(0, width, TILE_PX)]
+    for i, (y, x) in enumerate(tiles):
+        top, left = max(y - HALO_PX, 0), max(x - HALO_PX, 0)
+        bottom = min(y + TILE_PX + HALO_PX, height)
+        right = min(x + TILE_PX + HALO_PX, width)
+        tile = _padded(channels[:, top:bottom, left:right], int(network.multiple))
+        with torch.inference_mode():
+            maps = network(torch.from_numpy(tile[None]).to(device))[0]
+            maps[:2] = torch.sigmoid(maps[:2])
+        y_end, x_end = min(y + TILE_PX, height), min(x + TILE_PX, width)
+        part = maps[:, y - top : y_end - top, x - left : x_end - left]
+        out[:, y:y_end, x:x_end] = part.cpu().numpy()
+        yield Step(i + 1, len(tiles), "finding cells")
+    return out
+
+
+def apthorpe_probability(
+    network: nn.Module, stack: NDArray[np.float32]
+) -> Steps[NDArray[np.float32]]:
+    """Run the network of Apthorpe et al. (2016) in tiles; one step per tile.
+
+    Parameters
+    ----------
+    network
+        An `Apthorpe2016`.
+    stack
+        Frames from 0 to 1, (frames, Y, X).
+
+    Returns
+    -------
+    ndarray
+        Probability of a cell's centre disk, (Y, X): the border is mirrored,
+        where the paper's output ends 18 pixels before it.
+    """
+    import torch
+
+    height, width = stack.shape[1:]
+    out = np.empty((height, width), np.float32)
+    device = next(network.parameters()).device
+    margin = APTHORPE_MARGIN
+    padded = np.pad(stack, ((0, 0), (margin, margin), (margin, margin)), mode="symmetric")
+    size = 128
+    tiles = [(y, x) for y in range(0, height, size) for x in range(0, width, size)]
+    for i, (y, x) in enumerate(tiles):
+        tile = padded[:, y : y + size + 2 * margin, x : x + size + 2 * margin]
+        with torch.inference_mode():
+            logits = network(torch.from_numpy(np.ascontiguousarray(tile[None])).to(device))
+            probability = torch.softmax(logits, dim=1)[0, 1]
+        out[y : y + size, x : x + size] = probability.cpu().numpy()
+        yield Step(i + 1, len(tiles), "finding cells")
+    return out
+
+
+def _padded(images: NDArray[np.float32], multiple: int) -> NDArray[np.float32]:
+    """Images (channels, Y, X) grown to a multiple by repeating the border."""
+    grow = [(0, -n % multiple) for n in images.shape[1:]]
+    return np.ascontiguousarray(np.pad(images, ((0, 0), *grow), mode="edge"))

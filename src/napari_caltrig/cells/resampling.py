@@ -1,0 +1,77 @@
+"""Images at another scale, so that cells have the size that a network knows."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+
+class Resampler:
+    """Resizes images between the movie's pixels and the network's.
+
+    Parameters
+    ----------
+    shape
+        Field of view in pixels (Y, X).
+    factor
+        Network pixels per movie pixel.
+
+    Notes
+    -----
+    Shrinking averages over the area of a new pixel (no aliasing), enlarging
+    interpolates linearly; both are one sparse matrix per axis.
+    """
+
+    def __init__(self, shape: tuple[int, int], factor: float) -> None:
+        self.shape = shape
+        self.resized = tuple(max(round(n * factor), 8) for n in shape)
+        self._down = [_operator(n, m) for n, m in zip(shape, self.resized, strict=True)]
+        self._up = [_operator(m, n) for n, m in zip(shape, self.resized, strict=True)]
+
+    def to_network(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Images (..., Y, X) at the network's scale."""
+        return _apply(self._down, images)
+
+    def to_movie(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Images of the network's scale at that of the movie."""
+        return _apply(self._up, images)
+
+
+def _operator(n_in: int, n_out: int) -> sparse.csr_array | None:
+    """Matrix (n_out, n_in) that resizes one axis; None where nothing changes."""
+    if n_in == n_out:
+        return None
+    scale = n_in / n_out
+    width = max(scale, 1.0)  # triangle of at least one old pixel
+    centres = (np.arange(n_out) + 0.5) * scale - 0.5
+    reach = int(np.ceil(width)) + 1
+    taps = np.floor(centres)[:, None].astype(int) + np.arange(-reach, reach + 1)
+    weights = np.clip(1 - np.abs(taps - centres[:, None]) / width, 0, None)
+    inside = (taps >= 0) & (taps < n_in)
+    weights = np.where(inside, weights, 0)
+    weights /= weights.sum(axis=1, keepdims=True)
+    rows = np.repeat(np.arange(n_out), taps.shape[1])
+    keep = weights.ravel() > 0
+    return sparse.csr_array(
+        (weights.ravel()[keep].astype(np.float32), (rows[keep], taps.ravel()[keep])),
+        shape=(n_out, n_in),
+    )
+
+
+def _apply(
+    operators: list[sparse.csr_array | None], images: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    stack = images.reshape(-1, *images.shape[-2:])
+    along_y, along_x = operators
+    if along_y is not None:
+        n, height, width = stack.shape
+        flat = stack.transpose(1, 0, 2).reshape(height, n * width)
+        stack = (along_y @ flat).reshape(-1, n, width).transpose(1, 0, 2)
+    if along_x is not None:
+        n, height, width = stack.shape
+        flat = stack.transpose(2, 0, 1).reshape(width, n * height)
+        stack = (along_x @ flat).reshape(-1, n, height).transpose(1, 2, 0)
+    return np.ascontiguousarray(
+        stack.reshape(*images.shape[:-2], *stack.shape[-2:]), dtype=np.float32
+    )

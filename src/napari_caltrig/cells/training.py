@@ -1,0 +1,335 @@
+"""Training of the networks on simulated fields; imports torch inside functions only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_caltrig.cells.channels import CHANNELS, N_STILL
+from napari_caltrig.cells.examples import Example, View, disk_targets, make_example, targets
+from napari_caltrig.steps import Progress, Step, Steps, run
+from napari_caltrig.weights import ModelCard, save_model
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+EXAMPLE_PX = 128
+FIRST_TEST_SEED = 1_000_000  # training examples have smaller seeds
+VIEWS: tuple[View, ...] = ("all", "active", "still")
+VIEW_SHARES = (0.5, 0.2, 0.3)  # how often the network has all channels, or only one kind
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a network is trained.
+
+    Parameters
+    ----------
+    model
+        ``"compact"`` or ``"apthorpe-2016"``; also the name of the files.
+    seed
+        Seed of the weights, the examples and their order.
+    n_examples
+        Simulated fields of 128 x 128 pixels.
+    n_steps
+        Optimizer steps.
+    batch
+        Crops per step.
+    crop_px
+        Size of a crop in pixels.
+    learning_rate
+        Highest rate of a one-cycle schedule (AdamW).
+    stack_frames
+        Frames per stack that the network of Apthorpe et al. is trained on.
+    n_test
+        Simulated fields that the threshold and the scores of the card rest on.
+    """
+
+    model: str = "compact"
+    seed: int = 0
+    n_examples: int = 600
+    n_steps: int = 1000
+    batch: int = 8
+    crop_px: int = 96
+    learning_rate: float = 3e-3
+    stack_frames: int = 6
+    n_test: int = 24
+
+    @classmethod
+    def default(cls, model: str, **changes: Any) -> TrainingConfig:
+        """Return what the shipped weights of `model` were trained with.
+
+        Raises
+        ------
+        ValueError
+            If there is no such network.
+        """
+        presets: Mapping[str, Mapping[str, Any]] = {
+            "compact": {},
+            "apthorpe-2016": {
+                "n_examples": 300,
+                "n_steps": 700,
+                "batch": 4,
+                "crop_px": 76,
+                "learning_rate": 3e-3,
+            },
+        }
+        if model not in presets:
+            raise ValueError(f"no network {model!r}; choose one of {', '.join(presets)}")
+        return cls(**{"model": model, **presets[model], **changes})
+
+
+def train(
+    config: TrainingConfig, folder: Path | None = None, progress: Progress | None = None
+) -> Path:
+    """Train a network and save it with its card; equal seeds give equal weights.
+
+    Parameters
+    ----------
+    config
+        See `TrainingConfig.default`.
+    folder
+        Where to save; the user's model folder by default.
+    progress
+        Called with every step.
+
+    Returns
+    -------
+    Path
+        The ``.safetensors`` file.
+    """
+    return run(training_steps(config, folder), progress)
+
+
+def training_steps(config: TrainingConfig, folder: Path | None = None) -> Steps[Path]:
+    """Do what `train` does, as a generator of steps."""
+    from napari_caltrig.cells.evaluation import evaluate_on_examples
+
+    TrainingConfig.default(config.model)
+    total = config.n_examples + config.n_steps + config.n_test
+    examples = []
+    for i in range(config.n_examples):
+        examples.append(_prepared(config, make_example(config.seed * 100_000 + i, EXAMPLE_PX)))
+        yield Step(i + 1, total, "simulating examples")
+    network = yield from _optimize(config, examples, total)
+    del examples
+    tests = []
+    for i in range(config.n_test):
+        tests.append(make_example(FIRST_TEST_SEED + i, EXAMPLE_PX))
+        yield Step(config.n_examples + config.n_steps + i + 1, total, "testing")
+    threshold, scores = evaluate_on_examples(config.model, network, tests)
+    tensors = {k: v.detach().cpu().numpy() for k, v in network.state_dict().items()}
+    return save_model(_card(config, threshold, scores), tensors, folder)
+
+
+def _optimize(config: TrainingConfig, examples: list[Any], total: int) -> Steps[nn.Module]:
+    import torch
+
+    from napari_caltrig.cells.networks import ARCHITECTURES
+
+    rng = np.random.default_rng([config.seed, 11])
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # sums in another order would change the weights
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            network = ARCHITECTURES[architecture_of(config.model)](**arguments_of(config.model))
+        optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=1e-4)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, config.learning_rate, total_steps=config.n_steps, pct_start=0.15
+        )
+        network.train()
+        recent: list[float] = []
+        for i in range(config.n_steps):
+            loss = _loss(config, network, rng, examples)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+            optimizer.step()
+            schedule.step()
+            recent = [*recent[-49:], float(loss.detach())]
+            message = f"training, loss {np.mean(recent):.3f}"
+            yield Step(config.n_examples + i + 1, total, message)
+    finally:
+        torch.set_num_threads(threads)
+    return network.eval()
+
+
+def _prepared(config: TrainingConfig, example: Example) -> Any:
+    """Inputs and targets of one example, small enough to keep hundreds of them."""
+    if config.model == "apthorpe-2016":
+        disks, weight = disk_targets(example)
+        return (
+            (example.stack * 255).astype(np.uint8),
+            disks[None].astype(np.float16),
+            weight[None].astype(np.float16),
+        )
+    views: dict[View, tuple[NDArray[np.float16], NDArray[np.float16]]] = {}
+    for view in VIEWS:
+        maps, weight = targets(example, view)
+        inputs = (example.still_channels if view == "still" else example.channels).copy()
+        if view == "active":
+            inputs[:N_STILL] = 0
+        views[view] = (
+            inputs.astype(np.float16),
+            np.concatenate([maps, weight[None]]).astype(np.float16),
+        )
+    return views
+
+
+def _loss(
+    config: TrainingConfig, network: nn.Module, rng: np.random.Generator, examples: list[Any]
+) -> Tensor:
+    import torch
+
+    chosen = [examples[i] for i in rng.integers(len(examples), size=config.batch)]
+    if config.model == "apthorpe-2016":
+        triples = [_stack_crop(rng, config, example) for example in chosen]
+        stack, disks, weight = (torch.from_numpy(np.stack(part)) for part in zip(*triples))
+        return apthorpe_loss(network(stack), disks, weight)
+    pairs = [_channel_crop(rng, config, example) for example in chosen]
+    inputs, wanted = (torch.from_numpy(np.stack(part)) for part in zip(*pairs))
+    return compact_loss(network(inputs), wanted[:, :4], wanted[:, 4])
+
+
+def compact_loss(maps: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
+    """Cross entropy and Dice of the soma, cross entropy of the centre, L1 of the offset.
+
+    Parameters
+    ----------
+    maps, wanted
+        (batch, 4, Y, X), see `CompactUNet` and `examples.targets`.
+    weight
+        (batch, Y, X).
+    """
+    import torch
+    from torch.nn import functional
+
+    def entropy(logits: Tensor, target: Tensor, factor: Tensor) -> Tensor:
+        each = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        return (each * factor).sum() / factor.sum().clamp(min=1)
+
+    soma, centre = wanted[:, 0], wanted[:, 1]
+    p = torch.sigmoid(maps[:, 0])
+    overlap = (p * soma * weight).sum()
+    dice = 1 - (2 * overlap + 1) / ((p * weight).sum() + (soma * weight).sum() + 1)
+    centre_loss = entropy(maps[:, 1], centre, weight * (1 + 6 * centre))
+    inside = soma * weight
+    offset = ((maps[:, 2:] - wanted[:, 2:]).abs().sum(dim=1) * inside).sum()
+    return (
+        entropy(maps[:, 0], soma, weight)
+        + 0.5 * dice
+        + centre_loss
+        + offset / inside.sum().clamp(min=1)
+    )
+
+
+def apthorpe_loss(logits: Tensor, disks: Tensor, weight: Tensor) -> Tensor:
+    """Softmax loss with both classes balanced over the batch, as Apthorpe et al. (2016)."""
+    from torch.nn import functional
+
+    cut = (disks.shape[-1] - logits.shape[-1]) // 2
+    inner = slice(cut, cut + logits.shape[-1])
+    disks, weight = disks[:, 0, inner, inner], weight[:, 0, inner, inner]
+    share = disks.mean().clamp(0.01, 0.99)
+    balance = weight * (disks / (2 * share) + (1 - disks) / (2 * (1 - share)))
+    each = functional.cross_entropy(logits, disks.long(), reduction="none")
+    return (each * balance).sum() / balance.sum().clamp(min=1e-6)
+
+
+def _channel_crop(
+    rng: np.random.Generator, config: TrainingConfig, views: Mapping[View, Any]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A crop, turned or mirrored, its channels jittered and sometimes left out."""
+    inputs, wanted = views[VIEWS[rng.choice(len(VIEWS), p=VIEW_SHARES)]]
+    inputs, wanted = _crop(rng, config.crop_px, inputs, wanted)
+    inputs, wanted = inputs.astype(np.float32), wanted.astype(np.float32)
+    turns, mirror = int(rng.integers(4)), bool(rng.integers(2))
+    inputs = _turned(inputs, turns, mirror)
+    wanted = _turned(wanted, turns, mirror)
+    wanted[2:4] = _turned_vectors(wanted[2:4], turns, mirror)
+    gain = np.exp(0.15 * rng.standard_normal((len(CHANNELS), 1, 1)))
+    gain[rng.random(len(CHANNELS)) < 0.05] = 0
+    noise = 0.1 * rng.random() * rng.standard_normal(inputs.shape)
+    used = np.abs(inputs).sum(axis=(1, 2), keepdims=True) > 0
+    return (inputs * gain + noise * used).astype(np.float32), np.ascontiguousarray(wanted)
+
+
+def _stack_crop(
+    rng: np.random.Generator, config: TrainingConfig, example: Any
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """A crop of some frames of a stack.
+
+    The maximum over time does not care which frames it sees, but a cell must
+    be seen firing: half of the frames are those where the crop is brightest.
+    """
+    stack, disks, weight = _crop(rng, config.crop_px, *example)
+    order = rng.permutation(len(stack))
+    count = min(config.stack_frames, len(stack))
+    bright = np.argsort(-stack.astype(np.float32).std(axis=(1, 2)))[: count // 2]
+    frames = np.unique(np.concatenate([bright, order[: count - len(bright)]]))
+    frames = np.resize(frames, count)
+    turns, mirror = int(rng.integers(4)), bool(rng.integers(2))
+    parts = (stack[frames] / 255, disks, weight)
+    turned = [np.ascontiguousarray(_turned(p, turns, mirror), dtype=np.float32) for p in parts]
+    return turned[0], turned[1], turned[2]
+
+
+def _crop(rng: np.random.Generator, size: int, *images: NDArray[Any]) -> list[NDArray[Any]]:
+    height, width = images[0].shape[-2:]
+    size = min(size, height, width)
+    y, x = int(rng.integers(height - size + 1)), int(rng.integers(width - size + 1))
+    return [image[..., y : y + size, x : x + size] for image in images]
+
+
+def _turned(images: NDArray[Any], turns: int, mirror: bool) -> NDArray[Any]:
+    turned = np.rot90(images, turns, axes=(-2, -1))
+    return turned[..., ::-1].copy() if mirror else turned.copy()
+
+
+def _turned_vectors(vectors: NDArray[Any], turns: int, mirror: bool) -> NDArray[Any]:
+    """Components (y, x) of vectors whose image was turned by `_turned`."""
+    y, x = vectors
+    for _ in range(turns):  # rot90 takes +x to -y and +y to +x
+        y, x = -x, y
+    return np.stack([y, -x if mirror else x])
+
+
+def architecture_of(model: str) -> str:
+    """Name of the network class of a trainable model."""
+    return {"compact": "compact-unet", "apthorpe-2016": "apthorpe-2016"}[model]
+
+
+def arguments_of(model: str) -> dict[str, Any]:
+    """Arguments of the network class of a trainable model."""
+    if model == "compact":
+        return {"channels": len(CHANNELS), "widths": (16, 32, 64)}
+    return {"maps": 10, "hidden": 20}
+
+
+def _card(config: TrainingConfig, threshold: float, scores: Mapping[str, Any]) -> ModelCard:
+    description = {
+        "compact": "Small U-Net on summary images of the movie; fast, also for a single image.",
+        "apthorpe-2016": "The (2+1)D network of Apthorpe et al. (2016), trained on simulations.",
+    }[config.model]
+    return ModelCard(
+        name=config.model,
+        kind="cells",
+        architecture=architecture_of(config.model),
+        arguments=arguments_of(config.model),
+        version="1",
+        threshold=threshold,
+        description=description,
+        seed=config.seed,
+        training={
+            "data": "simulated one-photon and two-photon fields (napari_caltrig.simulation)",
+            "command": f"napari-caltrig train cells --model {config.model} --seed {config.seed}",
+            **asdict(config),
+        },
+        scores=scores,
+    )
