@@ -21,7 +21,7 @@ from napari_caltrig.recording import Clock, Footprints, FormatError, Recording
 
 _DEFAULT_RATE = 30.0
 """``params.data.fr`` where the user sets none (CaImAn 1.12, CNMFParams)."""
-_PER_CELL = ("g", "bl", "c1", "lam", "neurons_sn", "center")
+_PER_CELL = ("g", "bl", "c1", "lam", "neurons_sn")
 
 
 def matches(path: Path) -> bool:
