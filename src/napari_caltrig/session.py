@@ -61,6 +61,7 @@ class Session:
         self._traces_bytes = 0
         self._snr: dict[int, float] = {}
         self._missed_traces: dict[int, NDArray[np.float64]] = {}
+        self.last_change: Change | None = None
 
     # What there is -----------------------------------------------------------
 
@@ -163,6 +164,7 @@ class Session:
         known = set(self.unit_ids)
         if not known.issuperset(self._selection):
             self.select(u for u in self._selection if u in known)
+        self.last_change = change
         self.curation_changed.emit(change)
         return change
 
@@ -207,20 +209,34 @@ class Session:
 
     def _missed_steps(self, cells: Sequence[MissedCell]) -> Steps[dict[TraceKey, Pyramid]]:
         from napari_caltrig.cells import mean_trace_steps
-        from napari_caltrig.transients import percentile_dff
 
         new = [c for c in cells if c.unit_id not in self._missed_traces]
         raw = {c.unit_id: self._missed_traces[c.unit_id] for c in cells if c not in new}
         if new:
-            values = yield from mean_trace_steps(
-                self.recording.movie, [np.asarray(cell.pixels) for cell in new]
-            )
+            masks = self.curation.missed_footprints().select(c.unit_id for c in new)
+            values = yield from mean_trace_steps(self.recording.movie, masks)
             raw.update({c.unit_id: row for c, row in zip(new, values, strict=True)})
-        result = {}
-        for unit_id, values in raw.items():
-            result["raw", unit_id] = Pyramid(values)
-            result["dff", unit_id] = Pyramid(percentile_dff(values, self.clock.frame_rate))
+        dff = self._missed_dff(raw)
+        result = {("raw", unit_id): Pyramid(values) for unit_id, values in raw.items()}
+        result |= {("dff", unit_id): Pyramid(values) for unit_id, values in dff.items()}
         return result
+
+    def _missed_dff(self, raw: Mapping[int, NDArray[np.float64]]) -> dict[int, NDArray[Any]]:
+        """dF/F of missed cells: there is no background of theirs, so a percentile baseline."""
+        from napari_caltrig.recording import Recording
+        from napari_caltrig.transients import compute_dff
+
+        unit_ids = sorted(raw)
+        values = np.stack([raw[u] for u in unit_ids])
+        painted = Recording(
+            name="missed cells",
+            path=self.recording.path,
+            format="missed cells",
+            footprints=self.curation.missed_footprints().select(unit_ids),
+            clock=self.clock,
+            traces={"raw": values[:, : self.recording.n_frames]},
+        )
+        return dict(zip(unit_ids, compute_dff(painted, method="percentile"), strict=True))
 
     def detection_steps(
         self, unit_ids: Sequence[int], *, model: str = "gru", threshold: float | None = None

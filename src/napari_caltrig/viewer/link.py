@@ -182,14 +182,14 @@ class ViewerLink:
         button, modifiers = event.button, [str(m) for m in event.modifiers]
         active = self._viewer.layers.selection.active
         with_tool = active is not None and str(active.mode) not in ("pan_zoom", "transform")
-        self.missed.mouse_is_down = True
+        self.missed.begin_stroke()
         yield
         moved = False
         while event.type == "mouse_move":
             if start is None or np.hypot(*np.subtract(tuple(event.pos), start)) > 3:
                 moved = True
             yield
-        self.missed.mouse_is_down = False
+        self.missed.end_stroke()
         if moved or with_tool or button != 1:
             return
         self._click(event.position, add="Shift" in modifiers or "Control" in modifiers)

@@ -1,8 +1,8 @@
 """The layer in which the user paints missed cells.
 
-napari's paint events carry a payload that changes between versions, and its
-undo emits none; so what the user did is read as the difference between the
-layer and our private copy of it.
+napari's paint events come before the pixels change and carry a payload that
+differs between versions, and its undo emits none; so what the user did is read
+as the difference between the layer and our private copy of it.
 """
 
 from __future__ import annotations
@@ -35,24 +35,20 @@ class MissedCellsLayer:
     session
         Where the cells live.
 
-    Attributes
-    ----------
-    mouse_is_down
-        While a stroke is drawn the layer changes with every dab; it is read
-        when the stroke ends.
     """
 
     def __init__(self, layer: Labels, session: Session) -> None:
         self.layer = layer
-        self.mouse_is_down = False
+        self._stroke = False
         self._session = session
+        self._erased: tuple[int, NDArray[Any]] | None = None
         self._writing = False
         # What was painted before the workspace was there counts as painted now.
         painted = layer.data.copy()
         self._known = np.zeros_like(layer.data)
         self.show(session.curation.missed_cells)
         self._links = Links(
-            (layer.events.paint, self._read), (layer.events.set_data, self._on_data)
+            (layer.events.labels_update, self._on_data), (layer.events.set_data, self._on_data)
         )
         if painted.any():
             fresh = (painted != 0) & (self._known == 0)
@@ -63,6 +59,15 @@ class MissedCellsLayer:
     def disconnect(self) -> None:
         """Stop listening."""
         self._links.disconnect()
+
+    def begin_stroke(self) -> None:
+        """The mouse is down: the layer will change with every dab, that is one edit."""
+        self._stroke = True
+
+    def end_stroke(self) -> None:
+        """The mouse is up: read what was painted."""
+        self._stroke = False
+        self._read()
 
     def next_label(self) -> int:
         """A label that no cell has or ever had."""
@@ -95,10 +100,10 @@ class MissedCellsLayer:
             self._writing = False
 
     def _on_data(self, event: Any = None) -> None:
-        if not self.mouse_is_down:
+        if not self._stroke:
             self._read()
 
-    def _read(self, event: Any = None) -> None:
+    def _read(self) -> None:
         """Turn what changed in the layer into one edit."""
         if self._writing:
             return
@@ -110,24 +115,43 @@ class MissedCellsLayer:
             return
         touched = {int(v) for v in np.unique(np.concatenate([data[changed], self._known[changed]]))}
         touched.discard(0)
-        renamed = self._away_from_the_pipeline(touched)
+        if self._erasure_was_undone(data):
+            self._known = data.copy()
+            self._session.undo()
+            return
+        before = self._known
+        renamed = self._with_labels_of_their_own(touched)
         data = np.asarray(self.layer.data)
         self._known = data.copy()
         labels = sorted({renamed.get(label, label) for label in touched})
-        self._commit(labels, data.ravel())
+        self._commit(labels, data.ravel(), before)
 
-    def _away_from_the_pipeline(self, labels: set[int]) -> dict[int, int]:
-        """Give cells painted with a label of the pipeline's a label of their own."""
+    def _erasure_was_undone(self, data: NDArray[Any]) -> bool:
+        """Whether napari's undo brought back what the last edit removed.
+
+        The cell then comes back with its id, status and transients, as by our
+        own undo, and not as a new cell.
+        """
+        last = self._session.last_change
+        if self._erased is None or last is None or last.seq != self._erased[0]:
+            return False
+        return last.act == "do" and np.array_equal(data, self._erased[1])
+
+    def _with_labels_of_their_own(self, labels: set[int]) -> dict[int, int]:
+        """Rename labels of the pipeline's cells, and of cells that were removed for good."""
         renamed = {}
+        first_free = self.next_label()
         for label in labels:
-            if label - 1 in self._session.recording.footprints:
+            if label < first_free and label - 1 not in self._session.curation.missed_cells:
                 pixels = np.flatnonzero(np.asarray(self.layer.data).ravel() == label)
-                renamed[label] = self.next_label() + len(renamed)
+                if not pixels.size:
+                    continue
+                renamed[label] = first_free + len(renamed)
                 self._write(pixels, np.full(pixels.size, renamed[label], self.layer.data.dtype))
                 self.layer.selected_label = renamed[label]
         return renamed
 
-    def _commit(self, labels: list[int], flat: NDArray[Any]) -> None:
+    def _commit(self, labels: list[int], flat: NDArray[Any], before: NDArray[Any]) -> None:
         from napari_caltrig.curation import Compound, MissedCell, RemoveMissedCells, SetMissedCell
 
         existing = self._session.curation.missed_cells
@@ -146,6 +170,8 @@ class MissedCellsLayer:
         if not edits:
             return
         edit = edits[0] if len(edits) == 1 else Compound(tuple(edits), "Paint missed cells")
-        self._session.do(edit)
+        change = self._session.do(edit)
+        if any(isinstance(e, RemoveMissedCells) for e in edits):
+            self._erased = (change.seq, before)
         if fresh:
             self._session.select([*self._session.selection, *fresh])

@@ -1,0 +1,135 @@
+"""The session: one state for all views, and no edit around it."""
+
+import numpy as np
+import pytest
+
+from napari_caltrig.curation import (
+    CurationStore,
+    MissedCell,
+    RemoveMissedCells,
+    SetFrameRate,
+    SetMissedCell,
+    SetStatus,
+)
+from napari_caltrig.recording import PipelineStatus
+from napari_caltrig.session import Session
+from napari_caltrig.steps import run
+
+
+@pytest.fixture
+def session(recording):
+    with CurationStore.for_recording(recording) as store:
+        yield Session(recording, store)
+
+
+def paint(session, pixels=(0, 1, 80, 81)):
+    unit_id = session.curation.next_missed_id
+    session.do(SetMissedCell(MissedCell(unit_id, np.array(pixels), shape=(60, 80))))
+    return unit_id
+
+
+def test_selection_is_told_once_and_only_knows_real_cells(session):
+    seen = []
+    session.selection_changed.connect(seen.append)
+    session.select([5, 3, 5, 999])
+    session.select([5, 3])
+    session.toggle(3)
+    session.toggle(8)
+    assert seen == [(5, 3), (5,), (5, 8)]
+
+
+def test_the_frame_stays_inside_the_recording(session):
+    seen = []
+    session.frame_changed.connect(seen.append)
+    for frame in (10, 10, -5, 10_000):
+        session.set_frame(frame)
+    assert seen == [10, 0, 599]
+
+
+def test_the_users_word_outranks_the_pipelines(recording):
+    judged = recording.replace(pipeline_status={3: PipelineStatus("rejected", "small")})
+    with CurationStore.for_recording(judged) as store:
+        session = Session(judged, store)
+        assert session.status(3) == ("rejected", "small")
+        session.do(SetStatus((3,), "accepted"))
+        assert session.status(3) == ("accepted", "")
+        session.undo()
+        assert session.status(3) == ("rejected", "small")
+
+
+def test_edits_undo_and_redo_are_told(session):
+    seen = []
+    session.curation_changed.connect(lambda change: seen.append((change.act, change.unit_ids)))
+    session.do(SetStatus((3,), "accepted"))
+    session.undo()
+    session.redo()
+    assert seen == [("do", {3}), ("undo", {3}), ("redo", {3})]
+    assert session.redo() is None
+
+
+def test_traces_are_the_recordings_own(session):
+    session.add_traces(run(session.load_steps([("C", 5), ("raw", 5), ("nothing", 5)])))
+    np.testing.assert_allclose(
+        session.trace("C", 5).values, session.recording.trace("C", 5), rtol=1e-6
+    )
+    assert session.trace("C", 8) is None
+
+
+def test_a_missed_cell_has_the_mean_of_its_pixels_as_raw_trace(session):
+    unit_id = paint(session)
+    session.add_traces(run(session.load_steps([("raw", unit_id), ("dff", unit_id)])))
+    movie = np.asarray(session.recording.movies["processed"])
+    expected = movie.reshape(len(movie), -1)[:, [0, 1, 80, 81]].mean(1)
+    np.testing.assert_allclose(session.trace("raw", unit_id).values, expected, rtol=1e-5)
+    assert np.isfinite(session.trace("dff", unit_id).values).all()
+
+
+def test_a_changed_missed_cell_forgets_its_old_trace(session):
+    unit_id = paint(session)
+    session.add_traces(run(session.load_steps([("raw", unit_id)])))
+    before = session.trace("raw", unit_id).values
+    session.do(SetMissedCell(MissedCell(unit_id, np.array([900, 901]), shape=(60, 80))))
+    assert session.trace("raw", unit_id) is None
+    session.add_traces(run(session.load_steps([("raw", unit_id)])))
+    assert not np.allclose(session.trace("raw", unit_id).values, before)
+
+
+def test_a_removed_missed_cell_leaves_selection_and_table(session):
+    unit_id = paint(session)
+    assert unit_id > 41
+    session.select([3, unit_id])
+    assert session.cell_table().loc[unit_id, "source"] == "missed"
+    session.do(RemoveMissedCells((unit_id,)))
+    assert session.selection == (3,)
+    assert unit_id not in session.cell_table().index
+
+
+def test_the_table_has_a_row_for_every_cell(session):
+    session.add_measures(run(session.measure_steps()))
+    table = session.cell_table()
+    assert table.index.tolist() == session.recording.unit_ids.tolist()
+    assert (table["SNR"] > 3).mean() > 0.5
+    assert (table["area"] > 0).all()
+
+
+def test_transients_are_found_in_all_kinds_of_cells(session):
+    unit_id = paint(session, pixels=range(960, 980))
+    table = run(session.detection_steps([0, 5, unit_id]))
+    assert set(table["unit_id"]) <= {0, 5, unit_id}
+    assert {"onset", "peak", "end", "amplitude", "probability", "method", "model"} <= {*table}
+    assert len(table) > 0
+
+
+def test_without_a_frame_rate_nothing_is_detected_until_it_is_set(recording):
+    from napari_caltrig import Clock
+
+    blind = recording.replace(clock=Clock(600))
+    with CurationStore.for_recording(blind) as store:
+        session = Session(blind, store)
+        with pytest.raises(ValueError, match="frame rate is unknown"):
+            run(session.detection_steps([0]))
+        session.do(SetFrameRate(20.0))
+        assert session.clock.frame_rate == 20
+        run(session.detection_steps([0]))
+        session.undo()
+        assert session.clock.frame_rate is None
