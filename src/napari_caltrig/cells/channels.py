@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -28,7 +30,10 @@ def channels_of(summary: Summary) -> NDArray[np.float32]:
     detail = fine - ndimage.gaussian_filter(mean, 0.4 * d, mode="nearest")
     # A dF/F movie has no mean image: what is left of it is rounding, not tissue.
     floor = 0.5 * summary.noise / np.sqrt(summary.n_bins)
-    images = [_local(mean, d, floor, centred=True), _local(detail, d, floor, centred=False)]
+    images: list[NDArray[Any]] = [
+        _local(mean, d, floor, centred=True),
+        _local(detail, d, floor, centred=False),
+    ]
     if summary.has_activity:
         images += [
             _local(summary.peak, d, centred=True),
@@ -39,7 +44,8 @@ def channels_of(summary: Summary) -> NDArray[np.float32]:
         ]
     else:
         images += [np.zeros_like(mean)] * (len(CHANNELS) - N_STILL)
-    stacked = np.clip(np.stack(images), -CLIP, CLIP).astype(np.float32)
+    stacked = np.stack(images).astype(np.float32)
+    np.clip(stacked, -CLIP, CLIP, out=stacked)
     stacked[:, ~summary.valid] = 0
     return stacked
 

@@ -14,6 +14,7 @@ from napari_caltrig.cells.instances import (
     CellMaps,
     cells_from_maps,
     cells_from_probability,
+    find_seeds,
     select_cells,
 )
 from napari_caltrig.cells.scoring import score_cells
@@ -72,7 +73,12 @@ def _finder(model: str, network: nn.Module, example: Example) -> Callable[[float
         )
     maps = run(unet_maps(network, example.channels))
     cells = cells_from_maps(
-        CellMaps(maps[0], maps[1], maps[2:] * np.float32(NETWORK_DIAMETER)), NETWORK_DIAMETER
+        CellMaps(
+            maps[0],
+            maps[2:4] * np.float32(NETWORK_DIAMETER),
+            find_seeds(maps[1], maps[4:], NETWORK_DIAMETER),
+        ),
+        NETWORK_DIAMETER,
     )
     return lambda threshold: select_cells(cells, threshold)
 

@@ -16,6 +16,8 @@ from napari_caltrig.simulation.movies import MovieConfig, SimulatedMovie, simula
 View = Literal["all", "active", "still"]
 
 NETWORK_DIAMETER = 10.0  # px of a soma at the networks' scale
+N_RAYS = 16
+CORE = 0.3  # of its diameter around a cell's centre, its radii are to be told
 DISK_RADIUS = 0.4  # diameters; Apthorpe et al. label disks of 4 px at the centroids
 
 
@@ -37,6 +39,8 @@ class Example:
         (y, x) of cell i + 1 in pixels.
     sizes
         Diameter of cell i + 1 in pixels.
+    radii
+        Of the whole cell i + 1 in 16 directions in pixels, hidden parts too, (cells, 16).
     active, still
         Whether cell i + 1 can be found by its activity, and in the mean image.
     """
@@ -47,6 +51,7 @@ class Example:
     cells: NDArray[np.int32]
     centres: NDArray[np.float64]
     sizes: NDArray[np.float64]
+    radii: NDArray[np.float32]
     active: NDArray[np.bool_]
     still: NDArray[np.bool_]
 
@@ -116,7 +121,8 @@ def targets(
     Returns
     -------
     targets : ndarray
-        Soma, centre, offset y, offset x: (4, Y, X).
+        Soma, centre, offset y, offset x, and the number of the cell whose
+        radii are to be told here (0: none): (5, Y, X).
     weight : ndarray
         (Y, X); 0 on cells that cannot be seen, 3 where two cells touch.
     """
@@ -127,17 +133,20 @@ def targets(
     owner = np.maximum(cells - 1, 0)
     centres = example.centres if len(example.centres) else np.zeros((1, 2))
     offsets = (centres[owner] - np.stack([y, x], axis=-1)) / NETWORK_DIAMETER
-    heat = np.zeros(shape)
-    for (cy, cx), size, good in zip(example.centres, example.sizes, seen, strict=True):
-        if good:
-            spot = np.exp(-0.5 * ((y - cy) ** 2 + (x - cx) ** 2) / (0.15 * size) ** 2)
-            np.maximum(heat, spot, out=heat)
+    heat, core = np.zeros(shape), np.zeros(shape)
+    for i in np.flatnonzero(seen):
+        squared = ((y - centres[i, 0]) ** 2 + (x - centres[i, 1]) ** 2) / example.sizes[i] ** 2
+        spot = np.exp(-0.5 * squared / 0.15**2)
+        nearest = (spot > heat) & (squared < CORE**2)
+        core[nearest] = i + 1
+        np.maximum(heat, spot, out=heat)
     hidden = ndimage.binary_dilation((cells > 0) & ~wanted) & ~wanted
     highest = ndimage.maximum_filter(cells, 3)
     lowest = ndimage.minimum_filter(np.where(cells > 0, cells, np.iinfo(np.int32).max), 3)
     border = (highest != lowest) & (highest > 0) & (lowest < np.iinfo(np.int32).max)
     weight = np.where(hidden, 0.0, np.where(border, 3.0, 1.0))
-    maps = np.stack([wanted, heat, *(np.where(wanted, o, 0) for o in np.moveaxis(offsets, -1, 0))])
+    aims = np.where(wanted[..., None], offsets, 0)
+    maps = np.stack([wanted, heat, aims[..., 0], aims[..., 1], core])
     return maps.astype(np.float32), weight.astype(np.float32)
 
 
@@ -159,10 +168,11 @@ def _truth(
     NDArray[np.int32],
     NDArray[np.float64],
     NDArray[np.float64],
+    NDArray[np.float32],
     NDArray[np.bool_],
     NDArray[np.bool_],
 ]:
-    """Labels image, centres, diameters and visibility of the cells."""
+    """Labels image, centres, diameters, radii and visibility of the cells."""
     masks, shape = sim.masks, sim.masks.shape
     n = len(masks)
     areas = masks.areas()
@@ -182,11 +192,29 @@ def _truth(
         if pixels.size:
             strength[i] = sim.C[i].max() / max(float(np.median(rest[pixels])), 1e-6)
     # Five times the noise, and a hundredth of the brightness: less drowns in the neuropil.
-    active = (sim.snr > 5) & (strength > 0.03)
+    active = (sim.snr > 5) & (strength > 0.02)
     enough = areas > 0.3 * np.median(areas) if n else np.zeros(0, bool)
     lowest = 0.2 if sim.config.modality == "two-photon" else 0.06
     still = enough & (sim.contrast > lowest) & (not no_mean)
-    return cells, centres, 2 * np.sqrt(areas / np.pi), enough & active, still
+    sizes = 2 * np.sqrt(areas / np.pi)
+    return cells, centres, sizes, _radii(sim, centres), enough & active, still
+
+
+def _radii(sim: SimulatedMovie, centres: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Distance from the centre to the mask's edge in 16 directions, (cells, 16) in pixels."""
+    angle = np.arange(N_RAYS) * 2 * np.pi / N_RAYS
+    step = 0.25
+    reach = np.arange(0, 1.5 * sim.config.cell_diameter_px, step)
+    radii = np.zeros((len(centres), N_RAYS), np.float32)
+    for i, unit_id in enumerate(sim.masks.unit_ids):
+        crop = sim.masks.crop(int(unit_id), margin=1)
+        if not crop.weights.size:
+            continue
+        y = centres[i, 0] - crop.top + np.outer(np.sin(angle), reach)
+        x = centres[i, 1] - crop.left + np.outer(np.cos(angle), reach)
+        on = ndimage.map_coordinates((crop.weights > 0).astype(np.float32), [y, x], order=1) > 0.5
+        radii[i] = np.where(on.all(axis=1), reach[-1], np.argmin(on, axis=1) * step)
+    return radii
 
 
 def _two_photon(rng: np.random.Generator) -> dict[str, Any]:
@@ -208,6 +236,7 @@ def _two_photon(rng: np.random.Generator) -> dict[str, Any]:
 
 def _one_photon(rng: np.random.Generator) -> dict[str, Any]:
     return {
+        "closest": float(rng.uniform(0.3, 0.7)),
         "brightness": float(10 ** rng.uniform(-1.7, -0.6)),
         "baseline": float(rng.uniform(0.0, 0.2)),
         "blur": (0.05, float(rng.uniform(0.15, 0.38))),

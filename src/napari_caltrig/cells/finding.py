@@ -17,6 +17,7 @@ from napari_caltrig.cells.instances import (
     CellMaps,
     cells_from_maps,
     cells_from_probability,
+    find_seeds,
     select_cells,
 )
 from napari_caltrig.cells.resampling import Resampler
@@ -245,8 +246,9 @@ def _compact_maps(
     channels = channels_of(summary)
     maps = yield from unet_maps(network, channels)
     maps[:2] *= summary.valid & channels.any(axis=0)
-    large = Resampler(shape, factor).to_movie(maps)
-    return CellMaps(large[0], large[1], large[2:] * np.float32(NETWORK_DIAMETER / factor))
+    seeds = find_seeds(maps[1], maps[4:], NETWORK_DIAMETER, factor)
+    large = Resampler(shape, factor).to_movie(maps[[0, 2, 3]])
+    return CellMaps(large[0], large[1:] * np.float32(NETWORK_DIAMETER / factor), seeds)
 
 
 def _paper_map(

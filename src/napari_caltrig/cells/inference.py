@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from napari_caltrig.weights import ModelCard, load_model
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from napari_caltrig.cells.networks import CompactUNet
 
 TILE_PX = 384
 HALO_PX = 48  # more than half of what a pixel of the U-Net sees
@@ -65,27 +67,31 @@ def unet_maps(network: nn.Module, channels: NDArray[np.float32]) -> Steps[NDArra
     Returns
     -------
     ndarray
-        Soma and centre probability and the offset (y, x) in network
-        diameters, (4, Y, X).
+        Soma and centre probability, the offset (y, x) and the radii in
+        network diameters, (4 + rays, Y, X).
     """
     import torch
 
     height, width = channels.shape[1:]
-    out = np.empty((4, height, width), np.float32)
+    out: NDArray[np.float32] | None = None
     device = next(network.parameters()).device
     tiles = [(y, x) for y in range(0, height, TILE_PX) for x in range(0, width, TILE_PX)]
     for i, (y, x) in enumerate(tiles):
         top, left = max(y - HALO_PX, 0), max(x - HALO_PX, 0)
         bottom = min(y + TILE_PX + HALO_PX, height)
         right = min(x + TILE_PX + HALO_PX, width)
-        tile = _padded(channels[:, top:bottom, left:right], int(network.multiple))
+        tile = _padded(channels[:, top:bottom, left:right], cast("CompactUNet", network).multiple)
         with torch.inference_mode():
             maps = network(torch.from_numpy(tile[None]).to(device))[0]
             maps[:2] = torch.sigmoid(maps[:2])
+        if out is None:
+            out = np.empty((maps.shape[0], height, width), np.float32)
         y_end, x_end = min(y + TILE_PX, height), min(x + TILE_PX, width)
         part = maps[:, y - top : y_end - top, x - left : x_end - left]
         out[:, y:y_end, x:x_end] = part.cpu().numpy()
         yield Step(i + 1, len(tiles), "finding cells")
+    if out is None:
+        raise ValueError("an image without pixels has no cells to find")
     return out
 
 

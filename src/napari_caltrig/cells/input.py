@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,7 @@ def frame_blocks(movie: Any, block_bytes: int = BLOCK_BYTES) -> list[slice]:
     else:
         edges.update(range(0, n_frames, wanted))
     bounds = sorted(edges)
-    return [slice(a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [slice(a, b) for a, b in pairwise(bounds)]
 
 
 def read_frames(movie: Any, frames: slice) -> NDArray[np.float32]:

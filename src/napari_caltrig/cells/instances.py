@@ -25,20 +25,74 @@ SMALLEST_REGION = 60 / (np.pi * 25)
 
 
 @dataclass(frozen=True, eq=False)
+class Seeds:
+    """Centres of candidate cells and what the network says about each.
+
+    Parameters
+    ----------
+    position
+        (y, x) in pixels, (cells, 2).
+    probability
+        That a cell is centred here, (cells,).
+    radii
+        To the cell's edge in evenly spaced directions in pixels, (cells, rays).
+    """
+
+    position: NDArray[np.float64]
+    probability: NDArray[np.float64]
+    radii: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
 class CellMaps:
     """What the compact network says, at the movie's scale.
 
     Parameters
     ----------
-    soma, centre
-        Probabilities, (Y, X).
+    soma
+        Probability of a soma, (Y, X).
     offset
         To the own cell's centre in pixels, (2, Y, X) as (y, x).
+    seeds
+        Candidate cells.
     """
 
     soma: Image
-    centre: Image
     offset: NDArray[np.float32]
+    seeds: Seeds
+
+
+def find_seeds(
+    centre: Image, radii: NDArray[np.float32], diameter: float, factor: float = 1.0
+) -> Seeds:
+    """Peaks of the centre map.
+
+    Parameters
+    ----------
+    centre
+        Probability of a cell's centre at the network's scale, (Y, X).
+    radii
+        In network diameters, (rays, Y, X).
+    diameter
+        Cell diameter in pixels of these maps.
+    factor
+        Pixels of these maps per pixel of the movie, in which the seeds come back.
+    """
+    smooth = ndimage.gaussian_filter(centre, 0.06 * diameter)
+    size = 2 * max(round(SEED_DISTANCE * diameter), 1) + 1
+    peaks = (smooth == ndimage.maximum_filter(smooth, size)) & (smooth > LOWEST_CANDIDATE)
+    plateaus, n = ndimage.label(peaks, np.ones((3, 3)))  # a plateau is one peak
+    if not n:
+        return Seeds(np.zeros((0, 2)), np.zeros(0), np.zeros((0, len(radii))))
+    found = np.array(ndimage.center_of_mass(peaks, plateaus, np.arange(1, n + 1)))
+    y, x = np.rint(found).astype(int).T
+    calm = ndimage.uniform_filter(radii, (0, 3, 3), mode="nearest")[:, y, x].T
+    refined = found + _subpixel(smooth, y, x)
+    return Seeds(
+        (refined + 0.5) / factor - 0.5,
+        smooth[y, x].astype(np.float64),
+        np.clip(calm, 0.1, 1.5).astype(np.float64) * diameter / factor,
+    )
 
 
 def cells_from_maps(maps: CellMaps, diameter: float) -> Footprints:
@@ -54,34 +108,44 @@ def cells_from_maps(maps: CellMaps, diameter: float) -> Footprints:
     Returns
     -------
     Footprints
-        Weights are the soma probabilities; ``scores`` the geometric mean of
-        the mean soma probability and the centre's probability.
+        Weights rise with the soma probability from 0.5 to 1; ``scores`` are
+        the geometric mean of the cell's mean soma probability and its
+        centre's probability.
 
     Notes
     -----
     Peaks of the centre map are seeds. Each pixel goes to the seed next to
-    where its offset points, as in NeuroSeg and StarDist at a smaller cost; a
-    cell ends where the soma probability falls below half its own maximum, so
-    that a faint cell has the size of a bright one.
+    where its offset points; a cell ends where the soma probability falls
+    below half its own maximum, so that a faint cell has the size of a bright
+    one. Where cells lie above each other, the radii of both decide, and the
+    shared pixels belong to both.
     """
-    shape = maps.soma.shape
-    seeds = _seeds(maps.centre, diameter)
+    shape, seeds = maps.soma.shape, maps.seeds
     pixels = np.flatnonzero(maps.soma > LOWEST_CANDIDATE)
-    if not len(seeds) or not pixels.size:
+    if not len(seeds.position) or not pixels.size:
         return _no_cells(shape)
     position = np.stack(np.divmod(pixels, shape[1]), axis=1).astype(np.float64)
     aim = position + maps.offset.reshape(2, -1).T[pixels]
-    distance, owner = cKDTree(seeds).query(aim, distance_upper_bound=0.5 * diameter)
+    tree = cKDTree(seeds.position)
+    found = tree.query(aim, distance_upper_bound=0.5 * diameter)
+    distance, owner = np.asarray(found[0]), np.asarray(found[1])
     near = np.isfinite(distance)
     pixels, owner = pixels[near], owner[near]
     soma = maps.soma.ravel()[pixels]
-    top = np.zeros(len(seeds))
+    top = np.zeros(len(seeds.position))
     np.maximum.at(top, owner, soma)
     keep = soma >= EDGE * top[owner]
     labels = np.zeros(shape[0] * shape[1], np.int32)
     labels[pixels[keep]] = owner[keep] + 1
-    centre = maps.centre[tuple(np.rint(seeds).astype(int).T)]
-    return _footprints(labels.reshape(shape), maps.soma, diameter, centre)
+    labels = labels.reshape(shape)
+    cells = _Collector(shape, diameter)
+    for i in range(len(seeds.position)):
+        top_left, mask = _cell_mask(labels, seeds, i)
+        box = tuple(slice(c, c + n) for c, n in zip(top_left, mask.shape, strict=True))
+        mean = float(maps.soma[box][mask].mean()) if mask.any() else 0.0
+        score = float(np.sqrt(mean * seeds.probability[i]))
+        cells.add(top_left, mask, maps.soma[box], score)
+    return cells.footprints()
 
 
 def cells_from_probability(
@@ -130,7 +194,13 @@ def cells_from_probability(
     regions = watershed(-height, markers, mask=mask)
     if grow > 0:
         regions = expand_labels(regions, grow * diameter)
-    return _footprints(regions, probability, diameter, None)
+    cells = _Collector(shape, diameter)
+    for i, box in enumerate(ndimage.find_objects(regions), start=1):
+        if box is not None:
+            region = _whole(regions[box] == i)
+            score = float(probability[box][region].mean())
+            cells.add((box[0].start, box[1].start), region, probability[box], score)
+    return cells.footprints()
 
 
 def select_cells(cells: Footprints, threshold: float) -> Footprints:
@@ -143,55 +213,81 @@ def select_cells(cells: Footprints, threshold: float) -> Footprints:
     return Footprints(cells.to_csr()[rows], cells.shape, np.arange(len(rows)), scores[rows])
 
 
-def _seeds(centre: Image, diameter: float) -> NDArray[np.float64]:
-    """Peaks of the centre map, (seeds, 2) as (y, x)."""
-    smooth = ndimage.gaussian_filter(centre, 0.06 * diameter)
-    size = 2 * max(round(SEED_DISTANCE * diameter), 1) + 1
-    peaks = (smooth == ndimage.maximum_filter(smooth, size)) & (smooth > LOWEST_CANDIDATE)
-    # A plateau is one peak.
-    plateaus, n = ndimage.label(peaks, np.ones((3, 3)))
-    found = ndimage.center_of_mass(peaks, plateaus, np.arange(1, n + 1)) if n else []
-    return np.array(found, dtype=np.float64).reshape(-1, 2)
+def _subpixel(image: Image, y: NDArray[np.int_], x: NDArray[np.int_]) -> NDArray[np.float64]:
+    """Offset (y, x) of each peak's vertex (parabola through three points), at most half a pixel."""
+    padded = np.pad(image, 1, mode="edge").astype(np.float64)
+    middle = padded[y + 1, x + 1]
+    offsets = []
+    for dy, dx in ((1, 0), (0, 1)):
+        after, before = padded[y + 1 + dy, x + 1 + dx], padded[y + 1 - dy, x + 1 - dx]
+        bend = before + after - 2 * middle
+        offsets.append(np.where(bend < 0, (before - after) / (2 * np.minimum(bend, -1e-9)), 0))
+    return np.asarray(np.clip(np.stack(offsets, axis=1), -0.5, 0.5), dtype=np.float64)
 
 
-def _footprints(
-    labels: NDArray[np.int32],
-    probability: Image,
-    diameter: float,
-    centre: NDArray[np.floating] | None,
-) -> Footprints:
-    """One clean, connected, filled footprint per label of a plausible size."""
-    disk = np.pi / 4 * diameter**2
-    rows: list[NDArray[np.int64]] = []
-    values: list[NDArray[np.float32]] = []
-    scores: list[float] = []
-    for i, box in enumerate(ndimage.find_objects(labels)):
-        if box is None:
-            continue
-        inside = _largest_part(labels[box] == i + 1)
-        inside = ndimage.binary_fill_holes(inside) & ((labels[box] == i + 1) | (labels[box] == 0))
-        area = int(inside.sum())
-        at_edge = any(s.start == 0 or s.stop == n for s, n in zip(box, labels.shape, strict=True))
-        if not (0.5 if at_edge else 1.0) * SMALLEST * disk <= area <= LARGEST * disk:
-            continue
-        y, x = np.nonzero(inside)
-        weight = np.maximum(probability[box][inside], 1e-3)
-        rows.append((y + box[0].start) * labels.shape[1] + x + box[1].start)
-        values.append(weight)
-        soma = float(weight.mean())
-        scores.append(soma if centre is None else float(np.sqrt(soma * centre[i])))
-    if not rows:
-        return _no_cells(labels.shape)
-    order = np.argsort(-np.array(scores), kind="stable")
-    index = np.repeat(np.arange(len(order)), [rows[k].size for k in order])
-    columns = np.concatenate([rows[k] for k in order])
-    # Peak 1, and no pixel of a mask below half of it: what is drawn is what is measured.
-    data = np.concatenate([0.5 + 0.5 * values[k] / values[k].max() for k in order])
-    csr = sparse.csr_array(
-        (data.astype(np.float32), (index, columns)),
-        shape=(len(order), labels.shape[0] * labels.shape[1]),
-    )
-    return Footprints(csr, labels.shape, scores=np.clip(np.array(scores)[order], 0, 1))
+def _cell_mask(
+    labels: NDArray[np.int32], seeds: Seeds, i: int
+) -> tuple[tuple[int, int], NDArray[np.bool_]]:
+    """Corner and mask of one cell: its own pixels, and those of others inside its radii."""
+    (cy, cx), radii = seeds.position[i], seeds.radii[i]
+    reach = 1.25 * float(radii.max()) + 2
+    top, left = max(int(cy - reach), 0), max(int(cx - reach), 0)
+    part = labels[top : int(cy + reach) + 2, left : int(cx + reach) + 2]
+    y = np.arange(part.shape[0])[:, None] + top - cy
+    x = np.arange(part.shape[1]) + left - cx
+    direction = (np.arctan2(y, x) / (2 * np.pi)) % 1 * len(radii)
+    radius = np.interp(direction, np.arange(len(radii) + 1), np.append(radii, radii[0]))
+    distance = np.hypot(y, x)
+    own = (part == i + 1) & (distance <= 1.25 * radius + 1)
+    shared = (part > 0) & (part != i + 1) & (distance <= radius)
+    return (top, left), _whole(own | shared)
+
+
+class _Collector:
+    """Gathers masks of a plausible size into footprints."""
+
+    def __init__(self, shape: tuple[int, ...], diameter: float) -> None:
+        self.shape = (shape[0], shape[1])
+        self.disk = np.pi / 4 * diameter**2
+        self.pixels: list[NDArray[np.int64]] = []
+        self.weights: list[NDArray[np.float32]] = []
+        self.scores: list[float] = []
+
+    def add(
+        self, corner: tuple[int, int], mask: NDArray[np.bool_], probability: Image, score: float
+    ) -> None:
+        y, x = np.nonzero(mask)
+        if not y.size:
+            return
+        weight = np.maximum(probability[mask], 1e-3)
+        y, x = y + corner[0], x + corner[1]
+        # The border of the field cuts cells.
+        cut = y.min() == 0 or x.min() == 0
+        cut = cut or y.max() == self.shape[0] - 1 or x.max() == self.shape[1] - 1
+        if not (0.5 if cut else 1.0) * SMALLEST * self.disk <= y.size <= LARGEST * self.disk:
+            return
+        self.pixels.append(y * self.shape[1] + x)
+        # Peak 1 and no pixel below half of it: what is drawn is what is measured.
+        self.weights.append((0.5 + 0.5 * weight / weight.max()).astype(np.float32))
+        self.scores.append(min(max(score, 0.0), 1.0))
+
+    def footprints(self) -> Footprints:
+        """Return the cells, the best first."""
+        if not self.pixels:
+            return _no_cells(self.shape)
+        order = [int(k) for k in np.argsort(-np.array(self.scores), kind="stable")]
+        rows = np.repeat(np.arange(len(order)), [self.pixels[k].size for k in order])
+        columns = np.concatenate([self.pixels[k] for k in order])
+        values = np.concatenate([self.weights[k] for k in order])
+        csr = sparse.csr_array(
+            (values, (rows, columns)), shape=(len(order), self.shape[0] * self.shape[1])
+        )
+        return Footprints(csr, self.shape, scores=np.array(self.scores)[order])
+
+
+def _whole(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest connected part without holes."""
+    return np.asarray(ndimage.binary_fill_holes(_largest_part(mask)), dtype=bool)
 
 
 def _largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

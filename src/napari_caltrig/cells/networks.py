@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -64,24 +65,31 @@ class CompactUNet(nn.Module):
         Input channels, see `channels.CHANNELS`.
     widths
         Maps per level, finest first; each level halves the image.
+    rays
+        Directions in which the radius of a cell is told.
 
     Notes
     -----
-    Four maps come out: logits of soma and of centre, and the offset to the
-    cell's centre in (y, x) in units of the network's cell diameter.
+    The maps are: logits of soma and of centre, the offset (y, x) to the
+    cell's centre, and around the centre the cell's radius in each direction
+    (Schmidt et al. 2018), so that cells that lie above each other keep their
+    shapes. Lengths are in units of the network's cell diameter.
     """
 
-    def __init__(self, channels: int = 7, widths: tuple[int, ...] = (16, 32, 64)) -> None:
+    def __init__(
+        self, channels: int = 7, widths: tuple[int, ...] = (16, 32, 64), rays: int = 16
+    ) -> None:
         super().__init__()
         widths = tuple(widths)
         before = (channels, *widths[:-1])
         self.down = nn.ModuleList(_block(a, b) for a, b in zip(before, widths, strict=True))
-        self.up = nn.ModuleList(
-            _block(low + high, high) for high, low in zip(widths[:-1], widths[1:], strict=True)
-        )
-        self.head = nn.Conv2d(widths[0], 4, kernel_size=1)
+        self.up = nn.ModuleList(_block(low + high, high) for high, low in pairwise(widths))
+        self.head = nn.Conv2d(widths[0], 4 + rays, kernel_size=1)
         # Cells are rare: start from the prior, so that training does not begin with a shock.
-        nn.init.constant_(self.head.bias[:2], -2.0)
+        with torch.no_grad():
+            bias = torch.zeros(4 + rays)
+            bias[:2], bias[4:] = -2.0, 0.5
+            self.head.bias = nn.Parameter(bias)
 
     @property
     def multiple(self) -> int:
@@ -89,7 +97,7 @@ class CompactUNet(nn.Module):
         return int(2 ** (len(self.down) - 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Maps (batch, 4, Y, X) of (batch, channels, Y, X)."""
+        """Maps (batch, 4 + rays, Y, X) of (batch, channels, Y, X)."""
         levels: list[Tensor] = []
         for i, block in enumerate(self.down):
             images = block(functional.max_pool2d(images, 2) if i else images)

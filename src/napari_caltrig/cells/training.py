@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_caltrig.cells.channels import CHANNELS, N_STILL
-from napari_caltrig.cells.examples import Example, View, disk_targets, make_example, targets
+from napari_caltrig.cells.examples import (
+    N_RAYS,
+    NETWORK_DIAMETER,
+    Example,
+    View,
+    disk_targets,
+    make_example,
+    targets,
+)
 from napari_caltrig.steps import Progress, Step, Steps, run
 from napari_caltrig.weights import ModelCard, save_model
 
@@ -52,8 +60,8 @@ class TrainingConfig:
 
     model: str = "compact"
     seed: int = 0
-    n_examples: int = 600
-    n_steps: int = 1000
+    n_examples: int = 800
+    n_steps: int = 2600
     batch: int = 8
     crop_px: int = 96
     learning_rate: float = 3e-3
@@ -169,7 +177,8 @@ def _prepared(config: TrainingConfig, example: Example) -> Any:
             disks[None].astype(np.float16),
             weight[None].astype(np.float16),
         )
-    views: dict[View, tuple[NDArray[np.float16], NDArray[np.float16]]] = {}
+    radii = np.concatenate([np.zeros((1, N_RAYS), np.float32), example.radii])
+    views: dict[View, tuple[Any, ...]] = {}
     for view in VIEWS:
         maps, weight = targets(example, view)
         inputs = (example.still_channels if view == "still" else example.channels).copy()
@@ -178,6 +187,7 @@ def _prepared(config: TrainingConfig, example: Example) -> Any:
         views[view] = (
             inputs.astype(np.float16),
             np.concatenate([maps, weight[None]]).astype(np.float16),
+            radii / np.float32(NETWORK_DIAMETER),
         )
     return views
 
@@ -190,22 +200,25 @@ def _loss(
     chosen = [examples[i] for i in rng.integers(len(examples), size=config.batch)]
     if config.model == "apthorpe-2016":
         triples = [_stack_crop(rng, config, example) for example in chosen]
-        stack, disks, weight = (torch.from_numpy(np.stack(part)) for part in zip(*triples))
+        stack, disks, weight = (
+            torch.from_numpy(np.stack(part)) for part in zip(*triples, strict=True)
+        )
         return apthorpe_loss(network(stack), disks, weight)
     pairs = [_channel_crop(rng, config, example) for example in chosen]
-    inputs, wanted = (torch.from_numpy(np.stack(part)) for part in zip(*pairs))
-    return compact_loss(network(inputs), wanted[:, :4], wanted[:, 4])
+    inputs, wanted = (torch.from_numpy(np.stack(part)) for part in zip(*pairs, strict=True))
+    return compact_loss(network(inputs), wanted)
 
 
-def compact_loss(maps: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
-    """Cross entropy and Dice of the soma, cross entropy of the centre, L1 of the offset.
+def compact_loss(maps: Tensor, wanted: Tensor) -> Tensor:
+    """Cross entropy and Dice of the soma, cross entropy of the centre, L1 of all lengths.
 
     Parameters
     ----------
-    maps, wanted
-        (batch, 4, Y, X), see `CompactUNet` and `examples.targets`.
-    weight
-        (batch, Y, X).
+    maps
+        Of a `CompactUNet`, (batch, 4 + rays, Y, X).
+    wanted
+        Those of `examples.targets`, the weight and the radii,
+        (batch, 6 + rays, Y, X).
     """
     import torch
     from torch.nn import functional
@@ -214,18 +227,20 @@ def compact_loss(maps: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
         each = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
         return (each * factor).sum() / factor.sum().clamp(min=1)
 
-    soma, centre = wanted[:, 0], wanted[:, 1]
+    soma, centre, core, weight = wanted[:, 0], wanted[:, 1], wanted[:, 4] > 0, wanted[:, 5]
     p = torch.sigmoid(maps[:, 0])
     overlap = (p * soma * weight).sum()
     dice = 1 - (2 * overlap + 1) / ((p * weight).sum() + (soma * weight).sum() + 1)
     centre_loss = entropy(maps[:, 1], centre, weight * (1 + 6 * centre))
     inside = soma * weight
-    offset = ((maps[:, 2:] - wanted[:, 2:]).abs().sum(dim=1) * inside).sum()
+    offset = ((maps[:, 2:4] - wanted[:, 2:4]).abs().sum(dim=1) * inside).sum()
+    rays = ((maps[:, 4:] - wanted[:, 6:]).abs().mean(dim=1) * core).sum()
     return (
         entropy(maps[:, 0], soma, weight)
         + 0.5 * dice
         + centre_loss
         + offset / inside.sum().clamp(min=1)
+        + 2 * rays / core.sum().clamp(min=1)
     )
 
 
@@ -246,18 +261,21 @@ def _channel_crop(
     rng: np.random.Generator, config: TrainingConfig, views: Mapping[View, Any]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """A crop, turned or mirrored, its channels jittered and sometimes left out."""
-    inputs, wanted = views[VIEWS[rng.choice(len(VIEWS), p=VIEW_SHARES)]]
+    inputs, wanted, radii = views[VIEWS[rng.choice(len(VIEWS), p=VIEW_SHARES)]]
     inputs, wanted = _crop(rng, config.crop_px, inputs, wanted)
     inputs, wanted = inputs.astype(np.float32), wanted.astype(np.float32)
     turns, mirror = int(rng.integers(4)), bool(rng.integers(2))
     inputs = _turned(inputs, turns, mirror)
     wanted = _turned(wanted, turns, mirror)
     wanted[2:4] = _turned_vectors(wanted[2:4], turns, mirror)
+    rays = _turned_rays(radii, turns, mirror)[wanted[4].astype(int)]
     gain = np.exp(0.15 * rng.standard_normal((len(CHANNELS), 1, 1)))
     gain[rng.random(len(CHANNELS)) < 0.05] = 0
     noise = 0.1 * rng.random() * rng.standard_normal(inputs.shape)
     used = np.abs(inputs).sum(axis=(1, 2), keepdims=True) > 0
-    return (inputs * gain + noise * used).astype(np.float32), np.ascontiguousarray(wanted)
+    return (inputs * gain + noise * used).astype(np.float32), np.concatenate(
+        [wanted, np.moveaxis(rays, -1, 0)]
+    )
 
 
 def _stack_crop(
@@ -300,6 +318,13 @@ def _turned_vectors(vectors: NDArray[Any], turns: int, mirror: bool) -> NDArray[
     return np.stack([y, -x if mirror else x])
 
 
+def _turned_rays(radii: NDArray[Any], turns: int, mirror: bool) -> NDArray[Any]:
+    """Radii (cells, rays) of cells whose image was turned by `_turned`."""
+    rays = radii.shape[1]
+    turned = np.roll(radii, -turns * rays // 4, axis=1)
+    return turned[:, (rays // 2 - np.arange(rays)) % rays] if mirror else turned
+
+
 def architecture_of(model: str) -> str:
     """Name of the network class of a trainable model."""
     return {"compact": "compact-unet", "apthorpe-2016": "apthorpe-2016"}[model]
@@ -308,7 +333,7 @@ def architecture_of(model: str) -> str:
 def arguments_of(model: str) -> dict[str, Any]:
     """Arguments of the network class of a trainable model."""
     if model == "compact":
-        return {"channels": len(CHANNELS), "widths": (16, 32, 64)}
+        return {"channels": len(CHANNELS), "widths": (16, 32, 64), "rays": N_RAYS}
     return {"maps": 10, "hidden": 20}
 
 

@@ -44,6 +44,8 @@ class MovieConfig:
         Mean soma diameter in pixels.
     touching
         Fraction of cells right beside another one.
+    closest
+        Smallest distance of two cells in diameters; below 0.6 they lie above each other.
     silent
         Fraction of cells that never fire.
     brightness
@@ -102,6 +104,7 @@ class MovieConfig:
     frame_rate: float = 20.0
     cell_diameter_px: float = 14.0
     touching: float = 0.2
+    closest: float = 0.6
     silent: float = 0.15
     brightness: float = 0.12
     baseline: float = 0.05

@@ -162,9 +162,9 @@ def _somata(
     config: MovieConfig, rng: np.random.Generator, padded: tuple[int, int], margin: int
 ) -> Somata:
     d = config.cell_diameter_px
-    centres = place_cells(rng, config.n_cells, config.shape, d, config.touching) + margin
+    centres = place_cells(rng, config.n_cells, config.shape, d, config.touching, config.closest)
     style = SomaStyle(config.nucleus, config.blur, config.processes)
-    return draw_somata(rng, centres, padded, d, style)
+    return draw_somata(rng, centres + margin, padded, d, style)
 
 
 def _activity(

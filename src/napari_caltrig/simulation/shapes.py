@@ -65,6 +65,7 @@ def place_cells(
     shape: tuple[int, int],
     diameter: float,
     touching: float = 0.2,
+    closest: float = CLOSEST,
 ) -> NDArray[np.float64]:
     """Random centres that keep their distance.
 
@@ -79,8 +80,10 @@ def place_cells(
     diameter
         Cell diameter in pixels.
     touching
-        Fraction of the cells that are put right beside another one
-        (0.6 to 1.1 diameters away); the others keep 1.05 diameters.
+        Fraction of the cells that are put right beside another one (up to
+        1.1 diameters away); the others keep 1.05 diameters.
+    closest
+        Smallest distance of two centres in diameters.
 
     Returns
     -------
@@ -94,7 +97,7 @@ def place_cells(
         for _attempt in range(30):
             if beside:
                 angle = rng.uniform(0, 2 * np.pi)
-                step = diameter * rng.uniform(CLOSEST, 1.1)
+                step = diameter * rng.uniform(closest, 1.1)
                 start = centres[rng.integers(len(centres))]
                 new = start + step * np.array([np.sin(angle), np.cos(angle)])
             else:
@@ -102,7 +105,7 @@ def place_cells(
             if (new < 0).any() or (new > size - 1).any():
                 continue
             gaps = np.hypot(*(centres - new).T)
-            if not gaps.size or gaps.min() >= diameter * (CLOSEST if beside else 1.05):
+            if not gaps.size or gaps.min() >= diameter * (closest if beside else 1.05):
                 centres = np.vstack([centres, new])
                 break
     return centres
