@@ -159,17 +159,51 @@ def test_a_subset_of_the_movie_is_aligned_by_its_coordinates(tmp_path):
     whole = np.arange(300 * 20 * 20, dtype="f4").reshape(300, 20, 20)
     axes = {"frame": np.arange(300), "height": np.arange(20), "width": np.arange(20)}
     save(tmp_path / "minian_intermediate", "varr", whole, axes)
-    device = tmp_path / "My_V4_Miniscope"
-    device.mkdir()
-    rows = "\n".join(f"{i},{i * 50 + i % 2},0" for i in range(300))
-    (device / "timeStamps.csv").write_text(f"Frame Number,Time Stamp (ms),Buffer Index\n{rows}\n")
-    (device / "metaData.json").write_text('{"deviceType": "Miniscope_V4", "frameRate": "20FPS"}')
+    save_device(tmp_path, 300, lambda i: i * 50 + i % 2)
+    lever = [int(i % 40 == 3) for i in range(300)]
+    rows = "\n".join(f"{i},{i * 50},{on},{i / 2}" for i, on in enumerate(lever))
+    (tmp_path / "behavior.csv").write_text(f"Frame Number,Time Stamp (ms),LEVER,SPEED\n{rows}\n")
     recording = open_recording(tmp_path)
     np.testing.assert_array_equal(
         recording.movies["raw"].compute(), whole[100 : 100 + 2 * T : 2, 5 : 5 + H, 2 : 2 + W]
     )
     np.testing.assert_allclose(recording.clock.times_s, frames * 0.05)
     assert recording.clock.frame_rate == pytest.approx(10)
+    # Presses at the recorded frames 123, 163 and 203 (of 100, 102, ... 218).
+    assert recording.behaviour.events["LEVER"].tolist() == [11, 31, 51]
+    np.testing.assert_array_equal(recording.behaviour.signals["SPEED"], frames / 2)
+
+
+def save_device(session: Path, n_rows: int, time_ms=lambda i: i * 50) -> None:
+    device = session / "My_V4_Miniscope"
+    device.mkdir()
+    rows = "\n".join(f"{i},{time_ms(i)},0" for i in range(n_rows))
+    (device / "timeStamps.csv").write_text(f"Frame Number,Time Stamp (ms),Buffer Index\n{rows}\n")
+    (device / "metaData.json").write_text('{"deviceType": "Miniscope_V4", "frameRate": "25FPS"}')
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "rate", "has_times", "words"),
+    [
+        (T, 20, True, "timeStamps.csv"),
+        (T + 40, 20, True, "timeStamps.csv"),
+        (T - 1, 20, True, "1 of 60 times interpolated"),
+        (T - 20, 20, False, "20 of 60 frames have no time"),
+        (0, 25, False, "nominal"),
+    ],
+)
+def test_the_clock_says_what_it_rests_on(tmp_path, n_rows, rate, has_times, words):
+    save_session(tmp_path)
+    save_device(tmp_path, n_rows)
+    clock = open_recording(tmp_path).clock
+    assert clock.frame_rate == pytest.approx(rate)
+    assert (clock.times_s is not None) == has_times
+    assert words in clock.source
+
+
+def test_without_any_clock_the_frame_rate_is_unknown(tmp_path):
+    assert open_recording(save_session(tmp_path)).clock.frame_rate is None
+    assert open_recording(tmp_path, frame_rate=15).clock.frame_rate == 15
 
 
 @pytest.mark.parametrize("lost", ["missing A", "missing C", "written NaN in C", "written NaN in A"])

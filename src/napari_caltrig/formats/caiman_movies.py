@@ -12,6 +12,7 @@ from typing import Any
 
 from napari_caltrig.formats import caiman_hdf5 as h5
 from napari_caltrig.formats.mmap import MmapName, open_movie, parse_name
+from napari_caltrig.formats.movies import open_movie as open_any_movie
 from napari_caltrig.recording import FormatError
 
 
@@ -98,8 +99,6 @@ def _sizes(name: MmapName) -> tuple[int, int, int, int]:
 
 
 def _raw(path: Path, file: Any, shape: tuple[int, int, int]) -> Any | str:
-    from napari_caltrig.formats import movies
-
     params = file.get("params/data")
     stored = None if params is None else h5.value(params, "fnames")
     if isinstance(stored, str):
@@ -113,7 +112,7 @@ def _raw(path: Path, file: Any, shape: tuple[int, int, int]) -> Any | str:
     if missing:
         return f"{', '.join(missing)} (as recorded) does not lie beside the result"
     try:
-        parts = [movies.open_movie(f) for f in files]
+        parts = [open_any_movie(f) for f in files]
     except FormatError as error:
         return str(error)
     wrong = [p.shape for p in parts if tuple(p.shape[1:]) != shape[1:]]

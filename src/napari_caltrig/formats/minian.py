@@ -138,14 +138,14 @@ def _recording(path: Path, places: Places, cells: _Cells) -> Recording:
     coordinates = cells.coordinates
     stores, foreign = _stores(places, cells)
     movies, no_movies = beside.find_movies(stores, places.session, coordinates)
-    behaviour, no_behaviour = beside.find_behaviour(places.session, coordinates["frame"].size)
+    behaviour, no_behaviour = beside.find_behaviour(places.session, coordinates["frame"])
     unavailable = {**foreign, **no_movies, **no_behaviour, **cells.unavailable}
     traces = _traces(stores, cells, unavailable)
     images = _Images(stores, coordinates, unavailable)
     status, metadata = _labels(cells)
     maximum = images.image("max_proj")
     return Recording(
-        name=places.session.name,
+        name=places.name,
         path=path,
         format="Minian",
         footprints=cells.footprints,

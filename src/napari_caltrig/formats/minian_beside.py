@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_caltrig.formats import behaviour, miniscope
 from napari_caltrig.formats.minian_store import Store, Variable
-from napari_caltrig.formats.minian_traces import aligned, positions
+from napari_caltrig.formats.minian_traces import aligned
+from napari_caltrig.formats.miniscope_files import Timestamps, read_timestamps
+from napari_caltrig.formats.timing import strictly_increasing
 from napari_caltrig.recording import Behaviour, Clock, FormatError
 
 _MOVIES = {
@@ -84,33 +87,48 @@ def find_clock(session: Path, frames: NDArray[np.int64]) -> Clock:
         Which frames of the recorded movie were analysed: Minian can leave out the first
         ones or take every second one.
     """
-    from napari_caltrig.formats import miniscope
-
+    device = miniscope.find_device_folder(session)
+    if device is None:
+        return Clock(frames.size, source="unknown: no timestamps lie beside the result")
+    problem = ""
     try:
-        device = miniscope.find_device_folder(session)
-        if device is None:
-            return Clock(frames.size, source="unknown: no timestamps lie beside the result")
-        problem = ""
-        stamps = miniscope.read_times_ms(device)
-        if stamps is not None:
-            clock = _from_stamps(frames, *stamps)
-            if isinstance(clock, Clock):
-                return clock
-            problem = f" ({clock})"
-        return _from_rate(frames, miniscope.read_metadata(device), problem)
+        stamps = read_timestamps(device)
+        if stamps is not None and stamps.times_ms.size > 1:
+            return _from_stamps(frames, stamps)
     except FormatError as error:
-        return Clock(frames.size, source=f"unknown: {error}")
-
-
-def find_behaviour(session: Path, n_frames: int) -> tuple[Behaviour, dict[str, str]]:
-    """Behaviour that lies beside the result."""
-    from napari_caltrig.formats import behaviour
-
+        problem = f"; timestamps: {error}"
     try:
-        found = behaviour.find_behaviour(session, n_frames)
+        rate = miniscope.read_metadata(device).get("frame_rate")
     except FormatError as error:
-        return Behaviour(), {"behaviour": str(error)}
-    return found or Behaviour(), {}
+        return Clock(frames.size, source=f"unknown: {error}{problem}")
+    if not isinstance(rate, int | float):
+        return Clock(frames.size, source=f"unknown: metaData.json has no frame rate{problem}")
+    return _at_rate(frames, float(rate), f"metaData.json (nominal){problem}")
+
+
+def find_behaviour(session: Path, frames: NDArray[np.int64]) -> tuple[Behaviour, dict[str, str]]:
+    """Behaviour that lies beside the result, on the frames that were analysed.
+
+    Returns
+    -------
+    behaviour, unavailable
+        What there is and, where a file could not be used, why.
+    """
+    n_recorded = frames.size
+    if not np.array_equal(frames, np.arange(n_recorded)):
+        n_recorded = _n_recorded(session, frames)
+    unavailable = {}
+    # Minian is also run in the Miniscope's own folder: behaviour then lies one above.
+    above = [session.parent] if "miniscope" in session.name.casefold() else []
+    for folder in (session, *above):
+        try:
+            found = behaviour.find_behaviour(folder, n_recorded)
+        except FormatError as error:
+            unavailable["behaviour"] = str(error)
+            continue
+        if found is not None:
+            return _on_frames(found, frames, n_recorded), unavailable
+    return Behaviour(), unavailable
 
 
 def _movie(variable: Variable, coordinates: Mapping[str, NDArray[np.int64]]) -> Any | str:
@@ -122,8 +140,6 @@ def _movie(variable: Variable, coordinates: Mapping[str, NDArray[np.int64]]) -> 
 
 def _videos(session: Path, coordinates: Mapping[str, NDArray[np.int64]]) -> Any | str | None:
     """The Miniscope's own videos at the frames and pixels that were analysed."""
-    from napari_caltrig.formats import miniscope
-
     try:
         device = miniscope.find_device_folder(session)
         if device is None or not miniscope.matches(device):
@@ -149,26 +165,49 @@ def _videos(session: Path, coordinates: Mapping[str, NDArray[np.int64]]) -> Any 
     return movie
 
 
-def _from_stamps(
-    frames: NDArray[np.int64], numbers: NDArray[np.int64], times_ms: NDArray[np.float64]
-) -> Clock | str:
-    index = positions(numbers, frames)
-    missing = int((index < 0).sum())
-    if missing:
-        return f"timeStamps.csv has no time for {missing} of {frames.size} frames"
-    try:
-        return Clock(frames.size, times_s=times_ms[index] / 1000, source="timeStamps.csv")
-    except ValueError as error:
-        return f"timeStamps.csv: {error}"
+def _from_stamps(frames: NDArray[np.int64], stamps: Timestamps) -> Clock:
+    numbers, source = stamps.frame_numbers, stamps.source
+    if numbers.size == frames.size and np.array_equal(frames, np.arange(frames.size)):
+        numbers = frames  # a row per frame: whatever number they are counted from
+    times = np.full(max(int(numbers.max()), int(frames.max(initial=0))) + 1, np.nan)
+    times[numbers] = stamps.times_ms
+    n_missing = int(np.isnan(times[frames]).sum())
+    if n_missing > max(1, miniscope.MAX_GUESSED * frames.size):
+        source += f" (median interval: {n_missing} of {frames.size} frames have no time in it)"
+        return _at_rate(frames, 1000 / float(np.median(np.diff(stamps.times_ms))), source)
+    if n_missing:
+        source += f" ({n_missing} of {frames.size} times interpolated)"
+    repaired, _ = strictly_increasing(times)
+    return Clock(frames.size, times_s=repaired[frames] / 1000, source=source)
 
 
-def _from_rate(frames: NDArray[np.int64], metadata: Mapping[str, Any], problem: str) -> Clock:
-    rate = metadata.get("frame_rate")
-    if not isinstance(rate, int | float) or rate <= 0:
-        return Clock(frames.size, source=f"unknown: metaData.json has no frame rate{problem}")
-    source = f"frameRate in metaData.json, nominal{problem}"
+def _at_rate(frames: NDArray[np.int64], rate: float, source: str) -> Clock:
+    """Clock at the rate of the recorded movie, of which `frames` were analysed."""
     steps = np.unique(np.diff(frames))
     if steps.size > 1:
         return Clock(frames.size, times_s=frames / rate, source=source)
-    step = int(steps[0]) if steps.size else 1
-    return Clock(frames.size, rate / step, source=source)
+    return Clock(frames.size, rate / (int(steps[0]) if steps.size else 1), source=source)
+
+
+def _n_recorded(session: Path, frames: NDArray[np.int64]) -> int:
+    """Frames of the recorded movie, as far as its timestamps tell."""
+    try:
+        device = miniscope.find_device_folder(session)
+        stamps = None if device is None else read_timestamps(device)
+    except FormatError:
+        stamps = None
+    last = -1 if stamps is None else int(stamps.frame_numbers.max(initial=-1))
+    return max(last, int(frames.max(initial=-1))) + 1
+
+
+def _on_frames(found: Behaviour, frames: NDArray[np.int64], n_recorded: int) -> Behaviour:
+    """The same behaviour on some of the recorded frames; events fall to the frame before."""
+    if np.array_equal(frames, np.arange(n_recorded)):
+        return found
+    step = int(np.median(np.diff(frames))) if frames.size > 1 else 1
+    events = {}
+    for name, at in found.events.items():
+        inside = at[(at >= frames[0]) & (at < frames[-1] + step)]
+        events[name] = np.searchsorted(frames, inside, side="right") - 1
+    signals = {name: values[frames] for name, values in found.signals.items()}
+    return Behaviour(events, signals, found.source)

@@ -35,6 +35,12 @@ class Places:
     beside: Path | None
     session: Path
 
+    @property
+    def name(self) -> str:
+        """The session's name; Minian is also run in the Miniscope's own folder in it."""
+        is_device = "miniscope" in self.session.name.casefold()
+        return self.session.parent.name if is_device else self.session.name
+
 
 def find_places(path: Path) -> Places | None:
     """The parts of the session that `path` belongs to; None if it is no Minian output.
