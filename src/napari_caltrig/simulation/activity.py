@@ -212,7 +212,7 @@ def spike_counts(
 def _per_cell(rate: ArrayLike, n_cells: int, name: str) -> NDArray[np.float64]:
     rates = np.broadcast_to(np.asarray(rate, dtype=np.float64), (n_cells,))
     if not (np.isfinite(rates).all() and (rates >= 0).all()):
-        raise ValueError(f"{name} must be 0 Hz or more, not {rate}")
+        raise ValueError(f"{name} must be 0 Hz or more, not {rate!r}")
     return rates
 
 

@@ -65,7 +65,7 @@ def network_input(
     n_cells, n_steps = y.shape
     noise = noise_level(y)
     # a trace free of noise would be scaled to infinity: at least 0.2 % of its spread counts
-    low, high = np.percentile(y, (1, 99.5), axis=1) if y.size else np.zeros((2, n_cells))
+    low, high = np.percentile(y, (2, 98), axis=1) if y.size else np.zeros((2, n_cells))
     noise = np.maximum(noise, 0.002 * (high - low))
     swing = np.ptp(y, axis=1) if y.size else np.zeros(n_cells)
     alive = swing > 1e-9 * np.maximum(np.abs(y).max(axis=1, initial=0), 1e-300)

@@ -45,6 +45,7 @@ class ConvGRU(nn.Module):
         self.conv = nn.Conv1d(channels, filters, kernel, padding=kernel // 2)
         self.gru = nn.GRU(filters * group, hidden, layers, bidirectional=True)
         self.head = nn.Linear(2 * hidden, group)
+        nn.init.constant_(self.head.bias, -3.0)  # rises are rare
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (cells, frames) of features (cells, channels, frames)."""

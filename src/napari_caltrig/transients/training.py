@@ -38,6 +38,8 @@ class TrainingConfig:
     with_c
         Fraction of cells with a denoised trace, so that one model serves
         recordings with and without one.
+    window
+        Frames per example; simulated traces are cut into several.
     simulation
         Cells and frames of a batch, and what they look like. Rises of 1.8 sd
         of the noise already count as transients (and not from 3 sd on): at
@@ -58,10 +60,11 @@ class TrainingConfig:
     steps: int = 700
     learning_rate: float = 4e-3
     weight_decay: float = 1e-3
-    rates_hz: tuple[float, float] = (8.0, 45.0)
+    rates_hz: tuple[float, float] = (4.0, 45.0)
     with_c: float = 0.4
+    window: int = 400
     simulation: TraceConfig = field(
-        default_factory=lambda: TraceConfig(n_cells=48, n_frames=600, min_rise_snr=1.8)
+        default_factory=lambda: TraceConfig(n_cells=48, n_frames=800, min_rise_snr=1.8)
     )
     architecture: str = "ConvGRU"
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -116,7 +119,7 @@ def train_steps(config: TrainingConfig | None = None) -> Steps[Path]:
     mean_loss = 0.0
     for k in range(config.steps):
         with single_threaded():  # sums of several threads would differ from run to run
-            batch = examples(rng, config.simulation, config.rates_hz, config.with_c)
+            batch = examples(rng, config.simulation, config.rates_hz, config.with_c, config.window)
             label, weight = torch.from_numpy(batch.label), torch.from_numpy(batch.weight)
             logits = network(torch.from_numpy(batch.features))
             loss = torch.nn.functional.binary_cross_entropy_with_logits(
