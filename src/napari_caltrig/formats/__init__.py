@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -65,9 +66,9 @@ def read(path: Path) -> Recording:
         return known.read(path)
     except PermissionError as error:
         raise FormatError(
-            error.filename or path,
+            path,
             "a file or folder that can be read",
-            "no permission to read it",
+            f"no permission to read {_locked(path, error)}",
             "Ask its owner, or copy the recording to a folder of your own.",
         ) from error
 
@@ -86,11 +87,25 @@ def _unknown(path: Path) -> FormatError:
     names = sorted(child.name for child in path.iterdir())
     if not names:
         return FormatError(path, _LOOKED_FOR, "an empty folder", "Choose another folder.")
-    readable = [n for n in names[:100] if not n.startswith(".") and find_format(path / n)]
+    readable = [name for name in names[:100] if not name.startswith(".") and _opens(path / name)]
     hint = "Choose the folder or file that the pipeline wrote."
     if readable:
         hint = f"These inside it can be opened one by one: {_some(readable)}."
     return FormatError(path, _LOOKED_FOR, f"a folder with {_some(names)}", hint)
+
+
+def _opens(path: Path) -> bool:
+    try:
+        return find_format(path) is not None
+    except PermissionError:
+        return False
+
+
+def _locked(path: Path, error: PermissionError) -> Path:
+    """The outermost file or folder that keeps the user out."""
+    inner = Path(error.filename) if isinstance(error.filename, str) else path
+    way = [p for p in (inner, *inner.parents) if p == path or path in p.parents]
+    return next((p for p in reversed(way) if not os.access(p, os.R_OK)), path)
 
 
 def _some(names: list[str], most: int = 5) -> str:

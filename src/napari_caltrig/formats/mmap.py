@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_caltrig.formats.files import require_file
 from napari_caltrig.formats.frames import LazyFrames, to_dask
 from napari_caltrig.recording import Clock, Footprints, FormatError, Recording
 
@@ -170,13 +171,9 @@ def _checked_name(path: Path) -> MmapName:
             f"{name.planes} planes",
             "Volumetric recordings are not supported: save each plane as its own movie.",
         )
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise FormatError(
-            path, "a CaImAn movie", str(error.strerror), "Check the path and its permissions."
-        ) from error
-    if size != name.n_bytes or not size:
+    require_file(path, "a CaImAn movie")
+    size = path.stat().st_size
+    if size != name.n_bytes:
         raise FormatError(
             path,
             f"{name.n_bytes} bytes of float32 ({name.n_frames} frames of {name.rows} x "
