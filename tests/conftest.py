@@ -67,6 +67,6 @@ def small_recording(
         clock=Clock(n_frames, 20.0, source="test"),
         traces={"C": 5 * c, "S": onsets.astype(float), "raw": raw, "dff": raw / 10 - 1},
         movies={"processed": da.from_array(movie.astype(np.float32), chunks=(100, *shape))},
-        summary_images={"maximum projection": movie.max(0)},
+        summary_images={"max projection": movie.max(0)},
         metadata={"dff": {"method": "percentile", "description": "made up for tests"}},
     )

@@ -342,10 +342,10 @@ class Session:
         Returns
         -------
         DataFrame
-            ``status``, ``reason``, ``source`` (``"pipeline"``, ``"missed"``),
-            ``area`` (pixels at half of the peak or more), ``SNR``, ``y``, ``x``
-            (centroid in pixels), the pipeline's own measures and ``transients``
-            (count).
+            ``status``, ``SNR``, ``transients`` (count), ``area`` (pixels at half
+            of the peak or more), ``reason``, ``source`` (``"pipeline"``,
+            ``"missed"``), ``y``, ``x`` (centroid in pixels) and the pipeline's own
+            measures.
         """
         footprints = self.recording.footprints
         centres = footprints.centroids()
@@ -362,11 +362,11 @@ class Session:
         table = pd.DataFrame(
             {
                 "status": [s.status for s in statuses],
-                "reason": [s.reason for s in statuses],
-                "source": ["pipeline"] * len(footprints) + ["missed"] * len(missed),
-                "area": areas,
                 "SNR": [self._snr.get(u, np.nan) for u in unit_ids],
                 "transients": self.curation.transients.counts(unit_ids),
+                "area": areas,
+                "reason": [s.reason for s in statuses],
+                "source": ["pipeline"] * len(footprints) + ["missed"] * len(missed),
                 "y": centres[:, 0],
                 "x": centres[:, 1],
             },

@@ -74,7 +74,7 @@ def drag(viewer, points, modifiers=()):
 def test_layers_say_what_they_are(viewer, recording):
     add_layer_data(viewer, layer_data(recording, register(recording)))
     assert [layer.name for layer in viewer.layers] == [
-        "maximum projection",
+        "max projection",
         "processed movie",
         "footprints",
     ]

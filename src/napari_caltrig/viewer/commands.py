@@ -66,16 +66,16 @@ def add_layer_data(viewer: Viewer, layers: list[Any]) -> None:
 
 def show_workspace(viewer: Viewer) -> Any:
     """Open the workspace, or bring it to the front; returns the widget."""
-    return _show_widget(viewer, "Workspace")
+    return _show_widget(viewer, "Workspace", tabify=False)
 
 
 def show_find_cells(viewer: Viewer) -> Any:
     """Open the panel that finds cells in movies; returns the widget."""
-    return _show_widget(viewer, "Find cells")
+    return _show_widget(viewer, "Find cells", tabify=True)
 
 
-def _show_widget(viewer: Viewer, name: str) -> Any:
-    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, name)
+def _show_widget(viewer: Viewer, name: str, *, tabify: bool) -> Any:
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=tabify)
     dock.show()
     dock.raise_()
     return widget

@@ -74,11 +74,11 @@ def layer_data(recording: Recording, dataset_id: str) -> list[LayerData]:
 
 
 def footprints_layer(recording: Recording, dataset_id: str) -> LayerData:
-    """The footprints as labels, ``unit_id + 1``, outlined."""
+    """The footprints as labels, ``unit_id + 1``."""
     attributes = {
         "name": FOOTPRINTS,
         "axis_labels": ("y", "x"),
-        "opacity": 0.8,
+        "opacity": 0.5,
         "features": features(recording.footprints, recording),
         "metadata": _metadata(recording, dataset_id, "footprints", FOOTPRINTS),
     }
@@ -120,10 +120,10 @@ def contrast_limits(image: NDArray[Any]) -> tuple[float, float]:
 def movie_contrast_limits(recording: Recording, name: str) -> tuple[float, float]:
     """Limits for a movie from as few frames as possible.
 
-    The maximum projection of the same movie says it all where there is one;
+    The max projection of the same movie says it all where there is one;
     else the first, middle and last frame are read.
     """
-    projection = recording.summary_images.get("maximum projection")
+    projection = recording.summary_images.get("max projection")
     if projection is not None and name == "processed":
         low, high = contrast_limits(projection)
         return min(0.0, low), high

@@ -54,6 +54,11 @@ class ViewerLink:
             (viewer.dims.events.current_step, self._read_frame),
         )
         viewer.mouse_drag_callbacks.append(self._on_mouse)
+        if self.footprints is not None and self.footprints.contour == 0:
+            self.footprints.contour = 1  # the movie must be seen through them
+            self.footprints.opacity = 0.9
+        if self.footprints is not None:
+            self.footprints.editable = False  # what is painted there would be lost
         self._show_statuses()
         self._show_selection(session.selection)
         self._read_frame()

@@ -17,29 +17,52 @@ if TYPE_CHECKING:
     from napari_caltrig.session import Session
 
 ROIS = "ROIs"
+NEW_COLOR = (1.0, 0.62, 0.1, 1.0)
+KNOWN_COLOR = (0.7, 0.7, 0.7, 0.5)
 # Two footprints that share this part of the smaller one are the same cell.
 SAME_CELL = 0.5
 
 
-def show_rois(viewer: Any, movie: Image, rois: Footprints) -> Labels:
-    """Show ROIs as labels (``unit_id + 1``) over their movie; updates the layer if there is one."""
+def show_rois(viewer: Any, movie: Image, rois: Footprints, table: pd.DataFrame) -> Labels:
+    """Show ROIs as labels (``id + 1``) over their movie, the new ones in orange.
+
+    Parameters
+    ----------
+    viewer
+        napari viewer or viewer model.
+    movie
+        The layer in which they were found.
+    rois
+        Proposed cells.
+    table
+        Of `roi_table`.
+
+    Returns
+    -------
+    Labels
+        The layer, new or updated.
+    """
     from napari.layers import Labels
+    from napari.utils.colormaps import DirectLabelColormap
 
     labels = rois.to_labels(0.5)
-    scores = rois.scores if rois.scores is not None else np.full(len(rois), np.nan)
-    features = pd.DataFrame(
-        {"index": rois.unit_ids + 1, "roi": rois.unit_ids, "confidence": np.round(scores, 3)}
-    )
+    features = table.reset_index().round({"confidence": 3, "overlap": 2})
+    features.insert(0, "index", features["ROI"] + 1)
+    colors: dict[int | None, Any] = {None: (0, 0, 0, 0), 0: (0, 0, 0, 0)}
+    for roi, new in zip(table.index.tolist(), table["new"] == "new", strict=True):
+        colors[roi + 1] = NEW_COLOR if new else KNOWN_COLOR
     for layer in viewer.layers:
         if layer.name == ROIS and isinstance(layer, Labels) and layer.data.shape == labels.shape:
             layer.data = labels
             layer.features = features
+            layer.colormap = DirectLabelColormap(color_dict=colors)
             return layer
     layer = Labels(
         labels,
         name=ROIS,
-        opacity=0.6,
+        opacity=1.0,
         features=features,
+        colormap=DirectLabelColormap(color_dict=colors),
         scale=movie.scale[-2:],
         translate=movie.translate[-2:],
         axis_labels=("y", "x"),
@@ -91,7 +114,7 @@ def roi_table(rois: Footprints, session: Session | None) -> pd.DataFrame:
             "overlap": overlap,
             "new": np.where(overlap < SAME_CELL, "new", "known"),
         },
-        index=pd.Index(rois.unit_ids, name="unit_id"),
+        index=pd.Index(rois.unit_ids, name="ROI"),
     )
 
 

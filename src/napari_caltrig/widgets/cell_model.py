@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _STATUS_COLORS = {"accepted": QColor("#4caf50"), "rejected": QColor("#e05555")}
+_HEADERS = {"unit_id": "cell"}
 _OPERATORS = ("<", ">", "==", "!=")
 
 
@@ -25,13 +26,13 @@ class CellTableModel(QAbstractTableModel):
     Parameters
     ----------
     table
-        One row per cell, indexed by unit_id (see `Session.cell_table`).
+        One row per cell; its named index holds the ids (see `Session.cell_table`).
     """
 
     def __init__(self, table: pd.DataFrame) -> None:
         super().__init__()
         self._table = table
-        self._columns = ["unit_id", *table.columns]
+        self._columns = [str(table.index.name), *table.columns]
         self._order = np.arange(len(table))
         self._sorted_by: tuple[int, bool] | None = None
         self._filter = ""
@@ -43,13 +44,13 @@ class CellTableModel(QAbstractTableModel):
         return 0 if parent is not None and parent.isValid() else len(self._order)
 
     def columnCount(self, parent: QModelIndex | None = None) -> int:
-        """Number of columns, unit_id included."""
+        """Number of columns, the id included."""
         return 0 if parent is not None and parent.isValid() else len(self._columns)
 
     def headerData(self, section: int, orientation: Any, role: int = 0) -> Any:
         """Column names."""
         if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return "cell" if section == 0 else self._columns[section]
+            return _HEADERS.get(self._columns[section], self._columns[section])
         return None
 
     def data(self, index: QModelIndex, role: int = 0) -> Any:
@@ -76,7 +77,7 @@ class CellTableModel(QAbstractTableModel):
 
     @property
     def columns(self) -> list[str]:
-        """Names of the columns, ``unit_id`` first."""
+        """Names of the columns, the id first."""
         return list(self._columns)
 
     @property
@@ -128,7 +129,7 @@ class CellTableModel(QAbstractTableModel):
             return
         self.beginResetModel()
         self._table = table
-        self._columns = ["unit_id", *table.columns]
+        self._columns = [str(table.index.name), *table.columns]
         self._order = self._arranged()
         self.endResetModel()
 
@@ -157,7 +158,7 @@ def _matches(table: pd.DataFrame, text: str) -> np.ndarray:
         return np.ones(len(table), bool)
     if any(operator in text for operator in _OPERATORS):
         try:
-            result = table.rename_axis("unit_id").reset_index().eval(text, engine="python")
+            result = table.reset_index().eval(text, engine="python")
             mask = np.asarray(result)
         except Exception as error:  # pandas raises almost anything for a half-typed expression
             raise ValueError(f"cannot understand the filter {text!r}: {error}") from error

@@ -72,7 +72,6 @@ class CellTable(QWidget):
         view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         view.setSortingEnabled(True)
         view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
-        view.setAlternatingRowColors(True)
         view.setWordWrap(False)
         view.setTabKeyNavigation(False)
         view.verticalHeader().setVisible(False)
@@ -145,4 +144,4 @@ class CellTable(QWidget):
         self._links.disconnect()
 
 
-_WIDTHS = {"unit_id": 48, "status": 84, "reason": 100, "source": 70, "area": 48, "SNR": 52}
+_WIDTHS = {"unit_id": 48, "status": 84, "SNR": 52, "transients": 76, "area": 48, "reason": 110}

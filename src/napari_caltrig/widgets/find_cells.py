@@ -198,8 +198,8 @@ class FindCells(QWidget):
     def _show_rois(self) -> None:
         if self.rois is None:
             return
-        self._layer = roi_layer.show_rois(self._viewer, self._movie, self.rois)
         table = roi_layer.roi_table(self.rois, self._session())
+        self._layer = roi_layer.show_rois(self._viewer, self._movie, self.rois, table)
         self._rows.set_table(table)
         self.summary.setText(
             f"{len(table)} ROIs, {int((table['new'] == 'new').sum())} of them new. "

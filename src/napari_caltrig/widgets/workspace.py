@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import QSize, QTimer
 from qtpy.QtWidgets import QComboBox, QStackedWidget, QVBoxLayout, QWidget
 
 from napari_caltrig.viewer.links import Links
@@ -38,9 +39,12 @@ class Workspace(QWidget):
         self.chooser.setToolTip("The recording to work on")
         self._stack = QStackedWidget()
         self._stack.addWidget(Welcome(napari_viewer))
-        self._traces = QStackedWidget()
+        self._traces = _LowStack()
         self._traces.addWidget(QWidget())
         self._traces_dock: Any = None
+        self._fit = QTimer(self)
+        self._fit.setSingleShot(True)
+        self._fit.timeout.connect(napari_viewer.reset_view)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.chooser)
@@ -87,6 +91,8 @@ class Workspace(QWidget):
         self.chooser.setCurrentIndex(self.chooser.count() - 1)
         if not session.selection and session.unit_ids:
             session.select(session.unit_ids[:1])
+        # The docks have taken room from the canvas.
+        self._fit.start()
 
     def _on_closed(self, session: Session) -> None:
         _, panel, traces = self._panels.pop(id(session))
@@ -121,11 +127,20 @@ class Workspace(QWidget):
         """End all sessions: nothing listens or works any more."""
         self.sessions.close()
         self._links.disconnect()
+        self._fit.stop()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Let go of the viewer."""
         self.disconnect_all()
         super().closeEvent(event)
+
+
+class _LowStack(QStackedWidget):
+    """Takes a third of the window and not half of it, until the user drags it."""
+
+    def sizeHint(self) -> QSize:
+        """Wide and low."""
+        return QSize(900, 270)
 
 
 class _Disconnect:

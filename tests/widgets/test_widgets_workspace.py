@@ -1,0 +1,237 @@
+"""The workspace in a real viewer, driven as a person does."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QPointF, Qt
+from qtpy.QtWidgets import QApplication
+
+from napari_caltrig.curation import AddTransients, CurationStore, SetStatus, numbered
+from napari_caltrig.recording import Transients
+from napari_caltrig.viewer.commands import add_layer_data
+from napari_caltrig.viewer.layers import layer_data
+from napari_caltrig.viewer.registry import register
+from napari_caltrig.widgets.workspace import TRACES_DOCK
+
+pytestmark = pytest.mark.gui
+
+
+def curves(traces):
+    return traces._curves._items
+
+
+def test_the_workspace_brings_table_and_traces(viewer, workspace, qtbot):
+    assert TRACES_DOCK in viewer.window.dock_widgets
+    assert workspace.panel.table.model.rowCount() == 12
+    assert workspace.session.selection == (0,)
+    qtbot.waitUntil(lambda: (0, "dff") in curves(workspace.traces))
+
+
+def test_without_a_recording_it_offers_to_open_one(viewer):
+    _, widget = viewer.window.add_plugin_dock_widget("napari-caltrig", "Workspace")
+    assert widget.session is None
+    assert TRACES_DOCK not in viewer.window.dock_widgets
+    widget.disconnect_all()
+
+
+def test_a_recording_that_comes_later_is_shown(viewer, recording, qtbot):
+    _, widget = viewer.window.add_plugin_dock_widget("napari-caltrig", "Workspace")
+    add_layer_data(viewer, layer_data(recording, register(recording)))
+    assert widget.session.recording is recording
+    viewer.layers.clear()
+    assert widget.session is None
+    widget.disconnect_all()
+
+
+def test_selecting_in_the_table_selects_everywhere(viewer, workspace, qtbot):
+    view = workspace.panel.table.view
+    row = workspace.panel.table.model.rows_of([8])[0]
+    where = view.visualRect(workspace.panel.table.model.index(row, 0)).center()
+    qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=where)
+    assert workspace.session.selection == (8,)
+    assert set(np.unique(viewer.layers["selected cells"].data)) == {0, 9}
+    qtbot.waitUntil(lambda: list(curves(workspace.traces)) == [(8, "dff")])
+
+
+def test_selecting_in_the_session_marks_the_table(workspace):
+    workspace.session.select([5, 21])
+    assert workspace.panel.table.view.selectionModel().selectedRows()
+    rows = {i.row() for i in workspace.panel.table.view.selectionModel().selectedRows()}
+    assert rows == set(workspace.panel.table.model.rows_of([5, 21]))
+
+
+def test_double_clicking_a_row_of_traces_selects_that_cell(workspace, qtbot):
+    workspace.session.select([5, 21, 30])
+    traces = workspace.traces
+    traces.show()
+    box = traces.plot.getPlotItem().getViewBox()
+    qtbot.waitUntil(lambda: len(curves(traces)) == 3)
+    scene = box.mapViewToScene(QPointF(300, 1.5))
+    position = traces.plot.mapFromScene(scene)
+    qtbot.mouseDClick(traces.plot.viewport(), Qt.MouseButton.LeftButton, pos=position)
+    qtbot.waitUntil(lambda: workspace.session.selection == (21,))
+
+
+def test_clicking_a_trace_goes_to_that_frame(viewer, workspace, qtbot):
+    traces = workspace.traces
+    qtbot.waitUntil(lambda: len(curves(traces)) == 1)
+    box = traces.plot.getPlotItem().getViewBox()
+    position = traces.plot.mapFromScene(box.mapViewToScene(QPointF(250, 0.5)))
+    qtbot.mouseClick(traces.plot.viewport(), Qt.MouseButton.LeftButton, pos=position)
+    qtbot.waitUntil(lambda: abs(viewer.dims.current_step[0] - 250) <= 3)
+
+
+def test_the_playhead_follows_and_drives_the_slider(viewer, workspace, qtbot):
+    viewer.dims.set_current_step(0, 321)
+    assert workspace.traces._playhead.value() == 321
+    workspace.traces._playhead.setValue(99)
+    workspace.traces._playhead.sigDragged.emit(workspace.traces._playhead)
+    qtbot.waitUntil(lambda: viewer.dims.current_step[0] == 99)
+
+
+def test_signals_can_be_switched(workspace, qtbot):
+    traces = workspace.traces
+    assert list(traces.signals) == ["dff", "C", "S", "raw"]
+    traces.signals["C"].click()
+    qtbot.waitUntil(lambda: set(curves(traces)) == {(0, "dff"), (0, "C")})
+    traces.signals["dff"].click()
+    qtbot.waitUntil(lambda: set(curves(traces)) == {(0, "C")})
+
+
+def test_accept_and_reject_with_keys_and_undo(workspace, qtbot):
+    session, review, table = workspace.session, workspace.panel.review, workspace.panel.table
+    workspace.window().activateWindow()
+    table.view.setFocus()
+    session.select([5])
+    qtbot.keyClick(table.view, Qt.Key.Key_A)
+    assert session.status(5).status == "accepted"
+    session.select([8, 9])
+    review.reason.setCurrentText("blood vessel")
+    qtbot.keyClick(table.view, Qt.Key.Key_R)
+    assert session.status(9) == ("rejected", "blood vessel")
+    qtbot.keyClick(table.view, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert session.status(9).status == "unreviewed"
+    assert session.status(5).status == "accepted"
+    review.redo.click()
+    assert session.status(8).status == "rejected"
+    row = table.model.rows_of([8])[0]
+    assert table.model.value(row, table.model.columns.index("reason")) == "blood vessel"
+
+
+def test_detecting_transients_shows_spans_and_is_one_edit(workspace, qtbot):
+    session, detect = workspace.session, workspace.panel.detect
+    detect.scope.setCurrentIndex(2)
+    with qtbot.waitSignal(session.curation_changed, timeout=60_000):
+        detect.job.button.click()
+    assert len(session.curation.transients) > 12
+    assert set(session.curation.transients.table()["method"]) == {"network"}
+    session.select(session.unit_ids)
+    assert ("network", "rise") in workspace.traces._spans._items
+    qtbot.waitUntil(lambda: not detect.job.running)
+    session.undo()
+    assert len(session.curation.transients) == 0
+    assert workspace.traces._spans._items == {}
+
+
+def test_detecting_again_keeps_what_was_marked_by_hand(workspace, qtbot):
+    session, detect = workspace.session, workspace.panel.detect
+    mark = Transients(_mark(unit_id=0, onset=100, peak=110, end=130, method="manual"))
+    session.do(AddTransients(numbered(mark, session.curation)))
+    session.select([0])
+    for _ in range(2):
+        with qtbot.waitSignal(session.curation_changed, timeout=60_000):
+            detect.job.button.click()
+        qtbot.waitUntil(lambda: not detect.job.running)
+    table = session.curation.transients.table()
+    assert (table["method"] == "manual").sum() == 1
+    others = table[table["method"] == "network"]
+    assert not ((others["onset"] <= 110) & (others["peak"] >= 100)).any()
+
+
+def test_cancelling_detection_leaves_nothing(workspace, qtbot):
+    session, detect = workspace.session, workspace.panel.detect
+    detect.scope.setCurrentIndex(2)
+    detect.job.toggle()
+    assert detect.job.button.text() == "Cancel"
+    detect.job.toggle()
+    qtbot.waitUntil(lambda: not detect.job.running, timeout=60_000)
+    assert detect.job.button.text() == "Detect"
+    assert len(session.curation.transients) == 0
+
+
+def test_an_error_is_shown_and_not_printed(workspace, capsys):
+    from napari.utils.notifications import notification_manager
+
+    notification_manager.records.clear()
+    workspace.session.select([])
+    workspace.panel.detect.job.button.click()
+    assert "No cell to look at" in notification_manager.records[-1].message
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_painted_cell_gets_a_trace_beside_the_others(viewer, workspace, qtbot):
+    workspace.panel.missed.paint.click()
+    layer = viewer.layers.selection.active
+    assert (layer.name, layer.mode) == ("missed cells", "paint")
+    layer.brush_size = 5
+    layer.paint((50, 70), layer.selected_label)
+    assert workspace.session.selection == (0, 42)
+    qtbot.waitUntil(lambda: {(0, "dff"), (42, "dff")} <= set(curves(workspace.traces)))
+    assert workspace.panel.table.model.rows_of([42])
+    workspace.session.select([42])
+    workspace.panel.missed.remove.click()
+    assert not layer.data.any()
+
+
+def test_an_unknown_frame_rate_is_asked_for(viewer, recording, qtbot):
+    from napari_caltrig import Clock
+
+    blind = recording.replace(clock=Clock(600))
+    add_layer_data(viewer, layer_data(blind, register(blind)))
+    _, widget = viewer.window.add_plugin_dock_widget("napari-caltrig", "Workspace")
+    header = widget.panel.header
+    assert "unknown" in header.facts.text()
+    assert not widget.traces.seconds.isEnabled()
+    header.rate.setValue(25)
+    header._set_rate()
+    assert widget.session.clock.frame_rate == 25
+    assert "25 Hz" in header.facts.text()
+    assert widget.traces.seconds.isEnabled()
+    widget.disconnect_all()
+
+
+def test_both_themes_are_readable(viewer, workspace):
+    for theme in ("light", "dark"):
+        viewer.theme = theme
+        traces = workspace.traces
+        background = traces.plot.backgroundBrush().color()
+        text = traces.plot.getPlotItem().getAxis("left").textPen().color()
+        assert abs(background.lightness() - text.lightness()) > 100
+
+
+def test_closing_frees_everything(make_napari_viewer, npe2pm, recording):
+    from npe2 import PluginManifest
+
+    with npe2pm.tmp_plugin(manifest=PluginManifest.from_distribution("napari-caltrig")):
+        viewer = make_napari_viewer()
+        add_layer_data(viewer, layer_data(recording, register(recording)))
+        _, widget = viewer.window.add_plugin_dock_widget("napari-caltrig", "Workspace")
+        session = widget.session
+        session.do(SetStatus((0,), "accepted"))
+        alive = [weakref.ref(session), weakref.ref(widget), weakref.ref(widget.traces)]
+        viewer.close()
+        del viewer, widget, session
+        for _ in range(5):
+            QApplication.processEvents()
+            gc.collect()
+        assert [ref() for ref in alive] == [None, None, None]
+    with CurationStore.for_recording(recording) as store:
+        assert not store.read_only
+
+
+def _mark(**columns):
+    import pandas as pd
+
+    return pd.DataFrame({name: [value] for name, value in columns.items()})
