@@ -92,6 +92,26 @@ def test_session_and_minian_folder_share_one_curation(tmp_path):
     assert load_curation(session.path) == store.curation
 
 
+def test_every_part_of_a_minian_session_names_the_session(tmp_path):
+    session = tmp_path / "mouse" / "session1"
+    for part in ("", "minian", "minian/A.zarr", "minian/A.zarr/A", "minian_intermediate/C.zarr"):
+        assert places.anchor(session / part) == session
+    for part in ("minian_dataset.nc", "minian/minian.nc"):
+        assert places.anchor(session / part) == session
+
+
+def test_a_folder_of_ones_own_choice_is_used(recording, saved, tmp_path):
+    """Neither the file beside the recording nor one in the user's folder is touched."""
+    out = tmp_path / "results" / "today"
+    for expected in ("unreviewed", "rejected"):
+        with CurationStore.for_recording(recording, folder=out) as store:
+            assert store.path == out / saved.name
+            assert store.curation.status(3).status == expected
+            store.do(SetStatus((3,), "rejected"))
+    assert recording_path(out / saved.name) == recording.path
+    assert load_curation(saved).status(3).status == "accepted"
+
+
 def test_neighbours_of_one_name_have_their_own_curation(tmp_path):
     """``x.hdf5`` and a folder ``x`` in one place."""
     first = make_recording(tmp_path / "x")
@@ -118,6 +138,20 @@ def test_a_place_that_cannot_be_written_is_replaced_with_a_notice(tmp_path):
         assert str(again.path) in again.notice
         assert again.curation.status(3).status == "rejected"
     assert load_curation(recording.path) == again.curation
+
+
+def test_a_second_curation_in_the_users_folder_is_mentioned(tmp_path):
+    (tmp_path / "disc").write_text("a file and no folder")
+    here = make_recording(tmp_path / "a" / "session1")
+    with CurationStore.for_recording(here.replace(path=tmp_path / "disc" / "session1")) as away:
+        away.do(SetStatus((3,), "rejected"))
+    with CurationStore.for_recording(here) as store:  # it is found from anywhere
+        assert store.path == away.path
+    with CurationStore.create(tmp_path / "a" / "session1.caltrig", here) as beside:
+        beside.do(SetStatus((4,), "accepted"))
+    with CurationStore.for_recording(here) as store:
+        assert store.path == beside.path
+        assert str(away.path) in store.notice
 
 
 def test_two_unwritable_recordings_of_one_name_do_not_mix(tmp_path):

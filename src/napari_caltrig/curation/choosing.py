@@ -51,19 +51,18 @@ def choose_place(recording: Recording, folder: Path | None = None) -> Place:
         usual, long = folder / usual.name, folder / long.name
     neighbour = usual != long and schema.has_content(usual) and _is_a_neighbours(usual, recording)
     path = long if neighbour else usual
-    own = _in_user_folder(recording)
     if schema.has_content(path):
-        also = f"There is another curation of this recording in {own.path}." if own.exists else None
-        return Place(path, True, also)
+        return Place(path, True, _other_notice(recording) if folder is None else None)
+    writable = places.is_writable(_existing(path.parent) if folder else path.parent)
+    if folder is not None and writable:
+        return Place(path, False)
+    own = _in_user_folder(recording)
     if own.exists:
         return Place(own.path, True, f"Your curation lies in {own.path}.")
-    if not places.is_writable(path.parent if folder is None else _existing(path.parent)):
-        return Place(
-            own.path,
-            False,
-            f"{path.parent} cannot be written: your curation will lie in {own.path}.",
-        )
-    return Place(path, False)
+    if writable:
+        return Place(path, False)
+    notice = f"{path.parent} cannot be written: your curation will lie in {own.path}."
+    return Place(own.path, False, notice)
 
 
 def find_curation(path: str | Path) -> Path:
@@ -140,6 +139,15 @@ def _in_user_folder(recording: Recording) -> Place:
         if fingerprint.difference(_facts(path)["fingerprint"], print_) is None:
             return Place(path, True)
     raise AssertionError("places have no end")
+
+
+def _other_notice(recording: Recording) -> str | None:
+    """Tell of a curation in the user's folder that the one beside the recording hides."""
+    try:
+        own = _in_user_folder(recording)
+    except FormatError:  # a damaged file there is no obstacle here
+        return None
+    return f"There is another curation of this recording in {own.path}." if own.exists else None
 
 
 def _user_files() -> list[Path]:

@@ -13,9 +13,9 @@ from napari_caltrig.recording import FormatError
 
 SUFFIX = ".caltrig"
 
-# Folders that every session has under the same name: the session's own name
-# is that of the folder around them.
-_NAMELESS = {"minian", "minian_intermediate"}
+# Folders and files that every session has under the same name: the session's
+# own name is that of the folder around them.
+_NAMELESS = {"minian", "minian_intermediate", "minian.nc", "minian_dataset.nc"}
 
 
 def user_folder() -> Path:
@@ -26,13 +26,17 @@ def user_folder() -> Path:
 def anchor(recording: Path) -> Path:
     """Return what names a recording: the session folder or the file.
 
-    ``session1``, ``session1/minian`` and ``session1/minian/A.zarr`` are one
-    recording and have one curation.
+    ``session1``, ``session1/minian``, ``session1/minian/A.zarr`` and
+    ``session1/minian_dataset.nc`` are one recording and have one curation.
     """
     path = Path(os.path.abspath(recording))
-    while path.suffix == ".zarr" and path.parent.name.lower() in _NAMELESS:
+    if path.parent.suffix == ".zarr":  # the array A.zarr/A
         path = path.parent
-    return path.parent if path.name.lower() in _NAMELESS and path.parent.name else path
+    if path.suffix == ".zarr" and path.parent.name.lower() in _NAMELESS:
+        path = path.parent
+    while path.name.lower() in _NAMELESS and path.parent.name:
+        path = path.parent
+    return path
 
 
 def beside(recording: Path) -> tuple[Path, Path]:
