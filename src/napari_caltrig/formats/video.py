@@ -23,8 +23,9 @@ def open_video(path: Path) -> MovieFile:
     """Open a video lazily, as grey images.
 
     A file that was cut off while recording (AVI, MKV) is opened as far as its
-    frames decode, and ``unavailable`` says so. A frame damaged in the middle
-    raises FormatError when it is read: nothing is put in its place.
+    frames decode, and ``unavailable`` says so. Where the decoder gives up on a
+    damaged frame, reading it (and those that build on it) raises FormatError:
+    nothing is put in its place. Decoders conceal smaller damage without a word.
 
     Parameters
     ----------

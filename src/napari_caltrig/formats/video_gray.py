@@ -85,7 +85,7 @@ def _narrow_to_full(bits: int) -> NDArray[Any]:
     white = (1 << bits) - 1
     levels = np.arange(1 << (8 if bits <= 8 else 16))
     full = np.clip(np.rint((levels - 16 * scale) * (white / (219 * scale))), 0, white)
-    return full.astype(np.uint8 if bits <= 8 else np.uint16)
+    return np.asarray(full, dtype=np.uint8 if bits <= 8 else np.uint16)
 
 
 def _luma(rgb: NDArray[Any]) -> Image:

@@ -70,14 +70,15 @@ def numbered_frames(stream: Any, packets: Iterable[Any], first: int) -> Numbered
     stream
         Video stream of the packets.
     packets
-        From ``container.demux``; packets that cannot be decoded are passed
-        over, their frames do not come.
+        From ``container.demux``. The frame of a packet that cannot be decoded
+        does not come, nor do those that build on it, up to the next keyframe.
     first
         Number of the first packet.
     """
     import av
 
     number = first
+    is_broken = False
     try:
         for packet in packets:
             if packet.size:
@@ -91,9 +92,11 @@ def numbered_frames(stream: Any, packets: Iterable[Any], first: int) -> Numbered
             except av.error.EOFError:
                 return
             except av.error.FFmpegError:
+                is_broken = True
                 continue
             for frame in frames:
-                if frame.pts is not None:
+                is_broken = is_broken and not frame.key_frame
+                if frame.pts is not None and not is_broken:
                     yield frame.pts, frame
     except av.error.FFmpegError:
         return  # the container ends in garbage
