@@ -70,7 +70,10 @@ def test_double_clicking_a_row_of_traces_selects_that_cell(workspace, qtbot):
     qtbot.waitUntil(lambda: len(curves(traces)) == 3)
     scene = box.mapViewToScene(QPointF(300, 1.5))
     position = traces.plot.mapFromScene(scene)
-    qtbot.mouseDClick(traces.plot.viewport(), Qt.MouseButton.LeftButton, pos=position)
+    left, viewport = Qt.MouseButton.LeftButton, traces.plot.viewport()
+    qtbot.mouseClick(viewport, left, pos=position)
+    qtbot.mouseDClick(viewport, left, pos=position)
+    qtbot.mouseRelease(viewport, left, pos=position)
     qtbot.waitUntil(lambda: workspace.session.selection == (21,))
 
 
@@ -100,9 +103,11 @@ def test_signals_can_be_switched(workspace, qtbot):
     qtbot.waitUntil(lambda: set(curves(traces)) == {(0, "C")})
 
 
-def test_accept_and_reject_with_keys_and_undo(workspace, qtbot):
+def test_accept_and_reject_with_keys_and_undo(viewer, workspace, qtbot):
     session, review, table = workspace.session, workspace.panel.review, workspace.panel.table
+    viewer.window.show()
     workspace.window().activateWindow()
+    qtbot.waitUntil(lambda: QApplication.activeWindow() is not None)
     table.view.setFocus()
     session.select([5])
     qtbot.keyClick(table.view, Qt.Key.Key_A)

@@ -28,7 +28,7 @@ class TraceLoader:
         self._on_busy = on_busy
         self._wanted: list[TraceKey] = []
         self._failed: set[TraceKey] = set()
-        self._worker: Any = None
+        self._job: Any = None
 
     def want(self, keys: Iterable[TraceKey]) -> None:
         """Load these traces, unless they are there or cannot be had."""
@@ -38,15 +38,15 @@ class TraceLoader:
             for k in keys
             if k not in self._failed and session.has_trace(*k) and session.trace(*k) is None
         ]
-        if self._wanted and self._worker is None:
+        if self._wanted and self._job is None:
             self._start()
 
     def stop(self) -> None:
         """Stop loading and forget what was wanted."""
         self._wanted = []
-        if self._worker is not None:
-            self._worker.quit()
-            self._worker = None
+        if self._job is not None:
+            self._job.abandon()
+            self._job = None
 
     def _start(self) -> None:
         keys = self._wanted
@@ -57,14 +57,12 @@ class TraceLoader:
             work.notify_error(error)
 
         def end() -> None:
-            if self._worker is None:  # stopped
-                return
-            self._worker = None
+            self._job = None
             self._on_busy(False)
             if self._wanted != keys:
                 self.want(self._wanted)
 
-        self._worker = work.start(
+        self._job = work.start(
             lambda: self._session.load_steps(keys),
             on_done=self._session.add_traces,
             on_error=fail,

@@ -8,11 +8,82 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from napari_caltrig.steps import Steps, run
 
 if TYPE_CHECKING:
-    from napari.qt.threading import GeneratorWorker
-
     from napari_caltrig.steps import Step
 
 T = TypeVar("T")
+
+
+class Job:
+    """Work in a thread; its callbacks come in the GUI thread.
+
+    Parameters
+    ----------
+    steps
+        Makes the generator.
+    on_step, on_done, on_error, on_end
+        See `start`.
+    """
+
+    def __init__(
+        self,
+        steps: Callable[[], Steps[Any]],
+        on_step: Callable[[Step], None] | None,
+        on_done: Callable[[Any], None] | None,
+        on_error: Callable[[Exception], None],
+        on_end: Callable[[], None] | None,
+    ) -> None:
+        from napari.qt.threading import create_worker
+
+        self._steps: Callable[[], Steps[Any]] | None = steps
+        self._on_step, self._on_done = on_step, on_done
+        self._on_error: Callable[[Exception], None] | None = on_error
+        self._on_end = on_end
+        # A cancelled worker still "returns" None; only this tells the two apart.
+        self._finished: list[Any] = []
+        connect = {
+            "yielded": self._step,
+            "returned": self._done,
+            "errored": self._error,
+            "finished": self._end,
+        }
+        self._worker = create_worker(self._work, _start_thread=False, _connect=connect)
+        self._worker.start()
+
+    def cancel(self) -> None:
+        """End at the next step; `on_done` is not called, `on_end` is."""
+        self._worker.quit()
+
+    def abandon(self) -> None:
+        """End at the next step and call nobody: whoever asked is going away."""
+        self._forget()
+        self._worker.quit()
+
+    def _work(self) -> Any:
+        assert self._steps is not None
+        self._finished.append((yield from self._steps()))
+
+    def _step(self, step: Step) -> None:
+        if self._on_step is not None:
+            self._on_step(step)
+
+    def _done(self, _: Any) -> None:
+        if self._on_done is not None and self._finished:
+            self._on_done(self._finished.pop())
+
+    def _error(self, error: Exception) -> None:
+        if self._on_error is not None:
+            self._on_error(error)
+
+    def _end(self) -> None:
+        on_end = self._on_end
+        self._forget()
+        self._steps = None
+        if on_end is not None:
+            on_end()
+
+    def _forget(self) -> None:
+        """Qt keeps the worker a while longer; it must not keep a session alive."""
+        self._on_step = self._on_done = self._on_error = self._on_end = None
 
 
 def start(
@@ -22,7 +93,7 @@ def start(
     on_done: Callable[[T], None] | None = None,
     on_error: Callable[[Exception], None] | None = None,
     on_end: Callable[[], None] | None = None,
-) -> GeneratorWorker:
+) -> Job:
     """Run steps in a worker thread; all callbacks come in the GUI thread.
 
     Parameters
@@ -35,31 +106,8 @@ def start(
         Called with what went wrong; a napari notification by default.
     on_end
         Called last in any case, also after a cancel.
-
-    Returns
-    -------
-    GeneratorWorker
-        Call its ``quit()`` to cancel: the work ends at its next step and
-        `on_done` is not called.
     """
-    from napari.qt.threading import create_worker
-
-    # A cancelled worker still "returns" None; only this flag tells the two apart.
-    finished: list[T] = []
-
-    def work() -> Any:
-        finished.append((yield from steps()))
-
-    connect: dict[str, Any] = {"errored": on_error or notify_error}
-    if on_step is not None:
-        connect["yielded"] = on_step
-    if on_done is not None:
-        connect["returned"] = lambda _: on_done(finished[0]) if finished else None
-    if on_end is not None:
-        connect["finished"] = on_end
-    worker = create_worker(work, _start_thread=False, _connect=connect)
-    worker.start()
-    return worker
+    return Job(steps, on_step, on_done, on_error or notify_error, on_end)
 
 
 def notify_error(error: Exception) -> None:
@@ -105,14 +153,14 @@ def run_modal(steps: Callable[[], Steps[T]], title: str) -> T | None:
         if step.message:
             dialog.setLabelText(f"{title}\n{step.message}")
 
-    worker = start(
+    job = start(
         steps,
         on_step=show,
         on_done=lambda result: outcome.update(result=result),
         on_error=lambda error: outcome.update(error=error),
         on_end=loop.quit,
     )
-    dialog.canceled.connect(worker.quit)
+    dialog.canceled.connect(job.cancel)
     loop.exec()
     dialog.close()
     dialog.deleteLater()

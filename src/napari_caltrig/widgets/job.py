@@ -39,7 +39,7 @@ class JobRow(QWidget):
         self._label = label
         self._make_steps = make_steps
         self._on_done = on_done
-        self._worker: Any = None
+        self._job: Any = None
         self.button = QPushButton(label)
         self.button.clicked.connect(lambda _=False: self.toggle())
         self.bar = QProgressBar()
@@ -53,11 +53,11 @@ class JobRow(QWidget):
     @property
     def running(self) -> bool:
         """Whether the work is under way."""
-        return self._worker is not None
+        return self._job is not None
 
     def toggle(self) -> None:
         """Start the work, or cancel it."""
-        if self._worker is not None:
+        if self._job is not None:
             self.cancel()
             return
         try:
@@ -70,20 +70,18 @@ class JobRow(QWidget):
         self.button.setText("Cancel")
         self.bar.setRange(0, 0)
         self.bar.setFormat("")
-        self._worker = work.start(
+        self._job = work.start(
             steps, on_step=self._show, on_done=self._finish, on_error=self._fail, on_end=self._end
         )
 
     def cancel(self) -> None:
         """Stop at the next step; nothing is kept of the work."""
-        if self._worker is not None:
-            self._worker.quit()
+        if self._job is not None:
+            self._job.cancel()
             self.button.setEnabled(False)
             self.bar.setFormat("cancelling …")
 
     def _show(self, step: Step) -> None:
-        if self._worker is None:
-            return
         self.bar.setRange(0, step.total)
         self.bar.setValue(step.done)
         self.bar.setFormat(step.message.replace("%", "%%"))
@@ -95,9 +93,7 @@ class JobRow(QWidget):
         work.notify_error(error)
 
     def _end(self) -> None:
-        if self._worker is None:
-            return
-        self._worker = None
+        self._job = None
         self.button.setEnabled(True)
         self.button.setText(self._label)
         self.bar.setRange(0, 1)
@@ -106,6 +102,6 @@ class JobRow(QWidget):
 
     def stop(self) -> None:
         """Cancel and forget: the widget is going away."""
-        if self._worker is not None:
-            self._worker.quit()
-            self._worker = None
+        if self._job is not None:
+            self._job.abandon()
+            self._job = None

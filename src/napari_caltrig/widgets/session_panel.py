@@ -69,7 +69,7 @@ class SessionPanel(QWidget):
     def disconnect_all(self) -> None:
         """Stop all work and all listening."""
         if self._measuring is not None:
-            self._measuring.quit()
+            self._measuring.abandon()
             self._measuring = None
         for part in (self.header, self.table, self.review, self.detect, self.missed):
             part.disconnect_all()
