@@ -136,9 +136,7 @@ def _metadata(device: Path, unavailable: dict[str, str]) -> dict[str, Any]:
         return {}
 
 
-def _behaviour(
-    path: Path, device: Path, n_frames: int, unavailable: dict[str, str]
-) -> Behaviour:
+def _behaviour(path: Path, device: Path, n_frames: int, unavailable: dict[str, str]) -> Behaviour:
     folders = [path]
     # What lies around a lone folder of videos may belong to other recordings.
     if path == device and (_is_named(device) or (device.parent / "metaData.json").is_file()):
