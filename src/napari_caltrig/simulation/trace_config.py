@@ -102,7 +102,7 @@ class TraceConfig:
     neuropil: Range = (0.0, 0.3)
     crosstalk: Range = (0.0, 0.5)
     crosstalk_fraction: float = 0.4
-    fluctuation: Range = (0.0, 0.25)
+    fluctuation: Range = (0.0, 0.3)
     fluctuation_tau_s: Range = (0.05, 1.0)
     motion_rate_hz: float = 0.0125
     motion: Range = (1.5, 6.0)

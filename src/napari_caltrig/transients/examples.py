@@ -117,12 +117,12 @@ def examples(
 
 
 def _noise_bonus(spike_snr: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Extra weight of transients in noisy cells, shape (cells,): 0 to 1.5.
+    """Extra weight of transients in noisy cells, shape (cells,): 0 to 1.2.
 
     The threshold with the best F1 falls with the noise. The weights raise the
     network's answers there instead, so that one threshold serves all.
     """
-    return (1.5 / (1 + (spike_snr / 2) ** 2)).astype(np.float32)
+    return (1.2 / (1 + (spike_snr / 2) ** 2)).astype(np.float32)
 
 
 def _windows(array: NDArray[np.float32], n: int) -> NDArray[np.float32]:

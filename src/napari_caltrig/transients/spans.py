@@ -34,6 +34,7 @@ VALLEY_SHARE = 0.7
 END_SHARE = 0.2
 _BASELINE_S = 0.1
 _PEAK_SEARCH_S = 0.1
+_ONSET_SHARE = 0.1
 
 
 def spans_from_probabilities(
@@ -92,6 +93,13 @@ def spans_from_probabilities(
     ------
     ValueError
         If shapes do not match or a number is out of range.
+
+    Notes
+    -----
+    The peak is the highest frame of the rise and of the 0.1 s after it. The
+    onset is the last frame of the rise at which dF/F is still within a tenth
+    of the way from its minimum to the peak: the network's own first frame is
+    often one or two early where noise happens to rise before the signal.
     """
     rate = checked_rate(frame_rate)
     high = checked_threshold(threshold)
@@ -149,20 +157,33 @@ def _transients_of(
     end_share: float,
 ) -> list[tuple[int, int, int, int, float, float]]:
     """Rows of one cell's table, in order and without overlap."""
-    n_frames = y.size
+    if not rises:
+        return []
     reach = max(round(_PEAK_SEARCH_S * rate), 1)
     width = max(round(_BASELINE_S * rate), 1)
+    limits = [start for start, _ in rises[1:]] + [y.size]
+    refined = [
+        _onset_and_peak(y, start, min(last + 1 + reach, limit))
+        for (start, last), limit in zip(rises, limits, strict=True)
+    ]
+    limits = [onset for onset, _ in refined[1:]] + [y.size]
     rows = []
-    for k, (onset, last) in enumerate(rises):
-        limit = rises[k + 1][0] if k + 1 < len(rises) else n_frames
-        stop = min(max(last + 1 + reach, onset + 2), max(limit, onset + 1))
-        peak = onset + int(np.argmax(y[onset:stop]))
+    for (start, last), (onset, peak), limit in zip(rises, refined, limits, strict=True):
         base = float(y[max(onset - width + 1, 0) : onset + 1].mean())
         amplitude = float(y[peak]) - base
         end = _end(y, peak, limit, base + end_share * amplitude, width)
-        probability = float(p[onset : last + 1].max())
-        rows.append((unit_id, onset, peak, end, amplitude, probability))
+        rows.append((unit_id, onset, peak, end, amplitude, float(p[start : last + 1].max())))
     return rows
+
+
+def _onset_and_peak(y: NDArray[np.float64], start: int, stop: int) -> tuple[int, int]:
+    """Last frame before the trace rises for good, and its highest frame, in [start, stop)."""
+    peak = start + int(np.argmax(y[start:stop]))
+    if peak == start:
+        return start, start
+    before = y[start:peak]
+    level = before.min() + _ONSET_SHARE * (y[peak] - before.min())
+    return start + int(np.flatnonzero(before <= level)[-1]), peak
 
 
 def _end(y: NDArray[np.float64], peak: int, limit: int, level: float, width: int) -> int:

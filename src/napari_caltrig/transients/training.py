@@ -57,7 +57,7 @@ class TrainingConfig:
 
     name: str = "gru"
     seed: int = 0
-    steps: int = 700
+    steps: int = 1600
     learning_rate: float = 4e-3
     weight_decay: float = 1e-3
     rates_hz: tuple[float, float] = (4.0, 45.0)
@@ -68,7 +68,7 @@ class TrainingConfig:
     )
     architecture: str = "ConvGRU"
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    threshold: float = 0.4
+    threshold: float = 0.5
     version: str = "1.0.0"
     folder: Path | None = None
 
