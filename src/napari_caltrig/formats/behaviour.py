@@ -13,6 +13,7 @@ signal. Row i is frame i where there are as many rows as frames; else
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -40,10 +41,10 @@ def find_behaviour_file(session: Path) -> Path | None:
     ``behavior.csv`` and ``behaviour.csv`` go before ``*behav*.csv``; files
     without a column for frame or time (tracked body parts, say) are left out.
     """
-    if not session.is_dir():
+    if not os.path.isdir(session):
         return None
     below = children(session)
-    folders = [session, *(child for child in below if child.is_dir())]
+    folders = [session, *(child for child in below if os.path.isdir(child))]
     named, other = [], []
     for folder in folders:
         for path in below if folder is session else _children(folder):
@@ -179,7 +180,7 @@ def _rises(on: NDArray[np.bool_]) -> NDArray[np.int64]:
 def _from_head_orientation(session: Path, n_frames: int) -> Behaviour | None:
     device = find_device_folder(session)
     path = None if device is None else device / "headOrientation.csv"
-    if device is None or path is None or not path.is_file():
+    if device is None or path is None or not os.path.isfile(path):
         return None
     table = read_table(path, "head orientation")
     columns = [table.find(name) for name in QUATERNION]
@@ -241,4 +242,4 @@ def _children(folder: Path) -> list[Path]:
 
 def _has_header(path: Path) -> bool:
     header = simple_name(header_of(path))
-    return path.is_file() and any(simple_name(name) in header for name in (NUMBER[0], *TIME))
+    return os.path.isfile(path) and any(simple_name(name) in header for name in (NUMBER[0], *TIME))

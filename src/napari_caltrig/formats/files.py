@@ -64,7 +64,7 @@ def unreadable(path: Path, expected: str, error: Exception) -> FormatError:
         )
     if isinstance(error, PermissionError):
         hint = "Ask its owner for read access, or copy it to a folder of yours."
-        return FormatError(path, expected, "a file that you are not allowed to read", hint)
+        return FormatError(path, expected, "something that you are not allowed to read", hint)
     text = " ".join(str(error).split()) or type(error).__name__
     hint = "It may be damaged or only partly copied: compare its size with the original."
     return FormatError(path, expected, f"a file that cannot be read ({text})", hint)

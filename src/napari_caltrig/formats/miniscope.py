@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,7 +140,7 @@ def _metadata(device: Path, unavailable: dict[str, str]) -> dict[str, Any]:
 def _behaviour(path: Path, device: Path, n_frames: int, unavailable: dict[str, str]) -> Behaviour:
     folders = [path]
     # What lies around a lone folder of videos may belong to other recordings.
-    if path == device and (_is_named(device) or (device.parent / "metaData.json").is_file()):
+    if path == device and (_is_named(device) or os.path.isfile(device.parent / "metaData.json")):
         folders.append(device.parent)
     for folder in folders[::-1]:
         try:

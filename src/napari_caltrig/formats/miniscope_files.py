@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ def video_files(device: Path) -> list[Path]:
 
     V4 and later write ``0.avi, 1.avi ...``, V3 ``msCam1.avi, msCam2.avi ...``
     """
-    if not device.is_dir():
+    if not os.path.isdir(device):
         return []
     names = children(device)
     for pattern in (V4_VIDEO, V3_VIDEO):
@@ -66,13 +67,13 @@ def find_device_folder(session: Path) -> Path | None:
     or the ``deviceType`` in their ``metaData.json``. Of several miniscopes the
     first by name is taken.
     """
-    if not session.is_dir():
+    if not os.path.isdir(session):
         return None
     if _is_device(session):
         return session
     unknown = []
     for child in children(session):
-        if not child.is_dir() or OTHER_CAMERA.search(child.name) or not _is_device(child):
+        if not os.path.isdir(child) or OTHER_CAMERA.search(child.name) or not _is_device(child):
             continue
         if "miniscope" in child.name.casefold() or _device_type(child).startswith("miniscope"):
             return child
@@ -144,8 +145,8 @@ def read_metadata(device: Path) -> dict[str, Any]:
 
 def _is_device(folder: Path) -> bool:
     try:
-        return (folder / "timeStamps.csv").is_file() or bool(video_files(folder))
-    except (FormatError, OSError):
+        return os.path.isfile(folder / "timeStamps.csv") or bool(video_files(folder))
+    except FormatError:
         return False  # a folder that may not be listed is nobody's device
 
 
@@ -157,7 +158,7 @@ def _device_type(folder: Path) -> str:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    if not path.exists():
+    if not os.path.exists(path):
         return {}
     expected = "settings in JSON"
     require_file(path, expected)

@@ -18,7 +18,7 @@ EXPECTED = "a movie (TIFF, a folder of TIFFs, AVI, MP4, MKV, MOV or zarr)"
 
 def matches(path: Path) -> bool:
     """Cheap: looks at names only, opens nothing."""
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return is_tiff_name(path.name) or is_video_name(path.name)
     return path.suffix.casefold() == ".zarr" or is_zarr(path) or _holds_tiff(path)
 
@@ -84,7 +84,7 @@ def open_movie(path: Path) -> Any:
 
 
 def _open(path: Path) -> MovieFile:
-    if path.is_dir():
+    if os.path.isdir(path):
         if is_zarr(path) or path.suffix.casefold() == ".zarr":
             return open_zarr(path)
         return open_tiff(path)

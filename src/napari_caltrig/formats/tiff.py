@@ -7,6 +7,7 @@ compressed file, to see that it can be decoded), and no file stays open.
 
 from __future__ import annotations
 
+import os
 import struct
 from functools import lru_cache
 from pathlib import Path
@@ -44,7 +45,7 @@ def open_tiff(path: Path) -> MovieFile:
         If it is damaged, cut off, in colour, of several channels or planes, or
         if files of a folder differ in frame size or pixel type.
     """
-    frames, rate = _open_folder(path) if path.is_dir() else _open_file(path)
+    frames, rate = _open_folder(path) if os.path.isdir(path) else _open_file(path)
     source = f"{path.name} (frame interval in its metadata)" if rate else "unknown"
     return MovieFile(to_dask(frames), rate, clock_source=source)
 
@@ -119,7 +120,7 @@ class _TiffFolder(LazyFrames):
 
 
 def _open_folder(folder: Path) -> tuple[LazyFrames, float | None]:
-    files = [p for p in children(folder) if is_tiff_name(p.name) and not p.is_dir()]
+    files = [p for p in children(folder) if is_tiff_name(p.name) and not os.path.isdir(p)]
     if not files:
         hint = "Choose a folder with .tif files, or the movie itself."
         raise FormatError(folder, "a folder of TIFF files", "none in it", hint)

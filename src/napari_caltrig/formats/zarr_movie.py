@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ AXIS_NAMES = (
 
 def is_zarr(path: Path) -> bool:
     """Whether a folder is a zarr array or group, by the names in it."""
-    return any((path / name).is_file() for name in (".zarray", ".zgroup", "zarr.json"))
+    return any(os.path.isfile(path / name) for name in (".zarray", ".zgroup", "zarr.json"))
 
 
 def open_zarr(path: Path) -> MovieFile:
@@ -49,8 +50,8 @@ def open_zarr(path: Path) -> MovieFile:
     FormatError
         If there is no such array, more than one, or it is no movie.
     """
-    if not path.is_dir():
-        found = "a file" if path.exists() else "nothing there"
+    if not os.path.isdir(path):
+        found = "a file" if os.path.exists(path) else "nothing there"
         raise FormatError(path, EXPECTED, found, "Choose the .zarr folder itself.")
     location = path if _is_array(path) else _movie_in_group(path)
     array = _open_array(location)
@@ -85,7 +86,7 @@ class _ZarrFrames:
 
 
 def _is_array(path: Path) -> bool:
-    if (path / ".zarray").is_file():
+    if os.path.isfile(path / ".zarray"):
         return True
     try:
         node = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
@@ -95,7 +96,7 @@ def _is_array(path: Path) -> bool:
 
 
 def _movie_in_group(path: Path) -> Path:
-    arrays = [child for child in children(path) if child.is_dir() and _is_array(child)]
+    arrays = [child for child in children(path) if os.path.isdir(child) and _is_array(child)]
     movies = [child for child in arrays if len(_open_array(child).shape) == 3]
     named = [child for child in movies if child.name == path.stem]
     if len(movies) == 1 or len(named) == 1:
