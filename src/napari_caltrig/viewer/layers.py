@@ -126,7 +126,8 @@ def movie_contrast_limits(recording: Recording, name: str) -> tuple[float, float
     projection = recording.summary_images.get("max projection")
     if projection is not None and name == "processed":
         low, high = contrast_limits(projection)
-        return min(0.0, low), high
+        # A single frame is much dimmer than the brightest moment of every pixel.
+        return min(0.0, low), low + 0.5 * (high - low)
     movie = recording.movies[name]
     n = movie.shape[0]
     frames = [np.asarray(movie[i]) for i in sorted({0, n // 2, n - 1})] if n else []

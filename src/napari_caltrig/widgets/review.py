@@ -125,7 +125,8 @@ class Review(QWidget):
         self.undo.setEnabled(store.can_undo and writable)
         self.redo.setEnabled(store.can_redo and writable)
         total = len(self._session.unit_ids)
-        judged = sum(self._session.status(u).status != "unreviewed" for u in self._session.unit_ids)
+        decided = self._session.curation
+        judged = sum(decided.status(u).status != "unreviewed" for u in self._session.unit_ids)
         self._progress.setText(f"{judged} of {total} judged")
 
     def disconnect_all(self) -> None:
