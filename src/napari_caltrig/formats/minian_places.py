@@ -38,7 +38,7 @@ class Places:
     @property
     def name(self) -> str:
         """The session's name; Minian is also run in the Miniscope's own folder in it."""
-        is_device = "miniscope" in self.session.name.casefold()
+        is_device = (self.session / "timeStamps.csv").is_file()
         return self.session.parent.name if is_device else self.session.name
 
 
