@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "gru"
 _CELLS_PER_STEP = 32
 _ROWS = 64  # windows per pass through the network: always as many, so results never differ
-_WINDOW = 1024
+_WINDOW = 2048
 _CONTEXT = 96
+_MAX_WORKERS = 4
 
 
 def detect_transients(
@@ -229,58 +230,71 @@ def _probabilities(
     model: _Model,
     device: str | None,
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Slices of cells and their probabilities (cells, frames)."""
-    from napari_caltrig.transients.networks import build_network, single_threaded
+    """Slices of cells and their probabilities (cells, frames), some slices at a time."""
+    import torch
+
+    from napari_caltrig.transients.networks import build_network
 
     network = build_network(model.card.architecture, model.card.arguments, model.weights)
     device = _best_device() if device is None else device
     network = network.to(device)
+
+    def work(cells: slice) -> NDArray[np.float32]:
+        seen = network_input(y[cells], frame_rate, None if c is None else c[cells])
+        p = _predict(network, seen.features, device)
+        p[~seen.alive] = 0
+        p = np.repeat(p, seen.frames_per_step, axis=1)[:, : y.shape[1]]
+        p[~np.isfinite(y[cells])] = 0
+        return p
+
     on_cpu = device == "cpu"
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, 4) if on_cpu else 1) as pool:
-        for start in range(0, len(y), _CELLS_PER_STEP):
-            cells = slice(start, min(start + _CELLS_PER_STEP, len(y)))
-            seen = network_input(y[cells], frame_rate, None if c is None else c[cells])
-            with single_threaded(on_cpu):
-                p = _predict(network, seen.features, device, pool)
-            p[~seen.alive] = 0
-            p = np.repeat(p, seen.frames_per_step, axis=1)[:, : y.shape[1]]
-            p[~np.isfinite(y[cells])] = 0
-            yield cells, p
+    n_workers = min(os.cpu_count() or 1, _MAX_WORKERS) if on_cpu else 1
+    slices = [
+        slice(start, min(start + _CELLS_PER_STEP, len(y)))
+        for start in range(0, len(y), _CELLS_PER_STEP)
+    ]
+    # the steps of a GRU are too small to share: whole slices run side by side, each in one thread
+    n_threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(n_workers, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        waiting = [(cells, pool.submit(work, cells)) for cells in slices[: n_workers + 1]]
+        for cells in [*slices[n_workers + 1 :], *[None] * len(waiting)]:
+            done, future = waiting.pop(0)
+            p = future.result()
+            if cells is not None:
+                waiting.append((cells, pool.submit(work, cells)))
+            yield done, p
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(n_threads)
 
 
 def _predict(
-    network: torch.nn.Module,
-    features: NDArray[np.float32],
-    device: str,
-    pool: ThreadPoolExecutor,
+    network: torch.nn.Module, features: NDArray[np.float32], device: str
 ) -> NDArray[np.float32]:
     """Probabilities (cells, steps); long traces in windows that overlap."""
+    import torch
+
     n_cells, channels, n_steps = features.shape
     width = min(n_steps, _WINDOW + 2 * _CONTEXT)
     last = n_steps - width
     starts = [*range(0, last, _WINDOW), last]
     windows = [(cell, start) for cell in range(n_cells) for start in starts]
-
-    def predict(part: list[tuple[int, int]]) -> NDArray[np.float32]:
-        import torch
-
+    result = np.zeros((n_cells, n_steps), dtype=np.float32)
+    for k in range(0, len(windows), _ROWS):
+        part = windows[k : k + _ROWS]
         batch = np.zeros((_ROWS, channels, width), dtype=np.float32)
         for row, (cell, start) in enumerate(part):
             batch[row] = features[cell, :, start : start + width]
         with torch.inference_mode():
-            logits = network(torch.from_numpy(batch).to(device))
-            p: NDArray[np.float32] = torch.sigmoid(logits).cpu().numpy()
-        return p
-
-    parts = [windows[i : i + _ROWS] for i in range(0, len(windows), _ROWS)]
-    result = np.zeros((n_cells, n_steps), dtype=np.float32)
-    for part, p in zip(parts, pool.map(predict, parts), strict=True):
-        for (cell, start), row in zip(part, p, strict=False):
-            # what the first and last frames of a window lack in context, its neighbours have
-            first = 0 if start == 0 else _CONTEXT
-            if start == last and start > 0:
-                first = max(starts[-2] + width - _CONTEXT - start, 0)
-            result[cell, start + first : start + width] = row[first:]
+            p = torch.sigmoid(network(torch.from_numpy(batch).to(device))).cpu().numpy()
+        for (cell, start), one in zip(part, p, strict=False):
+            # the first frames of a window lack context; the window before has it
+            first = 0
+            if start > 0:
+                before = starts[starts.index(start) - 1]
+                first = max(before + width - _CONTEXT - start, 0)
+            result[cell, start + first : start + width] = one[first:]
     return result
 
 

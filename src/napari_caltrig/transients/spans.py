@@ -98,7 +98,7 @@ def spans_from_probabilities(
     -----
     The peak is the highest frame of the rise and of the 0.1 s after it. The
     onset is the last frame of the rise at which dF/F is still within a tenth
-    of the way from its minimum to the peak: the network's own first frame is
+    of the way from its two lowest frames to the peak: the network's own first frame is
     often one or two early where noise happens to rise before the signal.
     """
     rate = checked_rate(frame_rate)
@@ -182,7 +182,9 @@ def _onset_and_peak(y: NDArray[np.float64], start: int, stop: int) -> tuple[int,
     if peak == start:
         return start, start
     before = y[start:peak]
-    level = before.min() + _ONSET_SHARE * (y[peak] - before.min())
+    # the mean of the two lowest frames: the lowest alone is often noise far below the baseline
+    low = float(np.partition(before, 1)[:2].mean()) if before.size > 1 else float(before[0])
+    level = max(low + _ONSET_SHARE * (float(y[peak]) - low), float(before.min()))
     return start + int(np.flatnonzero(before <= level)[-1]), peak
 
 
