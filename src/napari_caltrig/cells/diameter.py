@@ -2,66 +2,107 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-SMALLEST_PX, LARGEST_PX = 5.0, 60.0
-STRONGEST = 60  # blobs that the estimate rests on
+from napari_caltrig.cells.channels import channels_of
+from napari_caltrig.cells.inference import NETWORK_DIAMETER, compact_maps
+from napari_caltrig.cells.input import sample_frames
+from napari_caltrig.cells.instances import cells_from_maps, select_cells
+from napari_caltrig.cells.summary import summary_steps
+from napari_caltrig.recording import Footprints
+from napari_caltrig.steps import Step, Steps
+
+if TYPE_CHECKING:
+    from torch import nn
+
+SMALLEST_PX, LARGEST_PX = 6.0, 48.0
+STEP = 1.4  # the network knows cells of 0.82 to 1.2 times its own size
+SAMPLED_FRAMES = 240
+CROP_DIAMETERS = 26  # enough cells to measure, few enough pixels to be quick
+SURE = 0.35  # lowest score of a cell that is measured
+FEWEST = 3
+DEFAULT_PX = 12.0
 
 
-def estimate_diameter(images: list[NDArray[np.float32]]) -> float:
-    """Typical diameter in pixels of bright spots.
+def diameter_steps(
+    movie: Any, network: nn.Module, *, frame_rate: float | None = None
+) -> Steps[float]:
+    """Typical diameter of the cells of a movie in pixels, as a generator of steps.
 
     Parameters
     ----------
-    images
-        Images of the same field (Y, X) in which cells are bright: the mean,
-        the highest rise.
+    movie
+        (frames, Y, X); a sample of it is read.
+    network
+        The compact network.
+    frame_rate
+        Frames per second (Hz).
 
     Returns
     -------
     float
-        Between 5 px and a quarter of the field, at most 60 px.
+        12 where too few cells are seen to measure any.
 
     Notes
     -----
-    The scale-normalised Laplacian of a Gaussian answers most strongly to a
-    disk of diameter d at ``sigma = d / (2 sqrt(2))`` (Lindeberg 1998). Blobs
-    are maxima in space and scale; the median of the strongest ones is weighted
-    with their strength.
+    The network looks at the middle of the field at sizes from 6 to 48 pixels. The
+    size wins at which most sure cells have the size looked for, with a slight
+    preference for 12 pixels; the median of their diameters is the answer,
+    measured once more at that size.
     """
-    largest = min(LARGEST_PX, min(images[0].shape) / 4)
-    steps = max(int(np.ceil(np.log(largest / SMALLEST_PX) / np.log(1.15))), 2)
-    scales = np.geomspace(SMALLEST_PX, max(largest, SMALLEST_PX * 1.3), steps + 1)
-    found = [_blobs(image.astype(np.float32), scales) for image in images]
-    sizes = np.concatenate([s for s, _ in found])
-    strength = np.concatenate([w for _, w in found])
-    if not sizes.size:
-        return float(np.clip(12.0, SMALLEST_PX, largest))
-    order = np.argsort(sizes)
-    cumulative = np.cumsum(strength[order])
-    return float(sizes[order][np.searchsorted(cumulative, cumulative[-1] / 2)])
+    sample = sample_frames(movie, SAMPLED_FRAMES)
+    shape = sample.shape[1:]
+    largest = min(LARGEST_PX, min(shape) / 3)
+    count = max(int(np.log(largest / SMALLEST_PX) / np.log(STEP)), 0) + 1
+    sizes = [float(SMALLEST_PX * STEP**i) for i in range(count)]
+    best = 0.0
+    diameter: float = min(DEFAULT_PX, min(shape) / 2)
+    for i, size in enumerate(sizes):
+        yield Step(i, count + 1, "measuring the cell diameter")
+        crop = _middle(sample, size)
+        cells = yield from _sure_cells(crop, network, frame_rate, size)
+        measured = _diameters(cells)
+        fitting = np.abs(np.log(measured / size)) < np.log(STEP)
+        if fitting.sum() < FEWEST or cells.scores is None:
+            continue
+        # Between counting cells (favours specks) and covering the field (favours clumps).
+        evidence = (cells.scores**2 * measured)[fitting].sum() / crop[0].size
+        evidence *= np.exp(-0.5 * np.log(size / DEFAULT_PX) ** 2)
+        if evidence > best:
+            best, diameter = float(evidence), float(np.median(measured[fitting]))
+    if best > 0:
+        crop = _middle(sample, 1.5 * diameter)
+        cells = yield from _sure_cells(crop, network, frame_rate, diameter)
+        if len(cells) >= FEWEST:
+            diameter = float(
+                np.clip(np.median(_diameters(cells)), diameter / STEP, diameter * STEP)
+            )
+    yield Step(count + 1, count + 1, "measuring the cell diameter")
+    return diameter
 
 
-def _blobs(
-    image: NDArray[np.float32], scales: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Diameters and strengths of an image's strongest blobs; strengths sum to 1."""
-    cube = np.stack([_response(image, d) for d in scales])
-    peaks = (cube == ndimage.maximum_filter(cube, (3, 5, 5))) & (cube > 0)
-    peaks[0] = peaks[-1] = False  # a maximum at the end of the range may lie beyond it
-    level, y, x = np.nonzero(peaks)
-    strength = cube[level, y, x].astype(np.float64)
-    best = np.argsort(-strength)[:STRONGEST]
-    # One very bright spot must not decide alone.
-    weight = np.sqrt(strength[best])
-    total = weight.sum()
-    return scales[level[best]], weight / total if total > 0 else weight
-
-
-def _response(image: NDArray[np.float32], diameter: float) -> NDArray[np.float32]:
-    sigma = diameter / (2 * np.sqrt(2))
-    return np.asarray(
-        -(sigma**2) * ndimage.gaussian_laplace(image, sigma, mode="nearest"), dtype=np.float32
+def _sure_cells(
+    frames: NDArray[np.float32], network: nn.Module, frame_rate: float | None, diameter: float
+) -> Steps[Footprints]:
+    factor = NETWORK_DIAMETER / diameter
+    summary = yield from summary_steps(
+        frames, diameter=diameter, frame_rate=frame_rate, factor=factor
     )
+    shape = (frames.shape[1], frames.shape[2])
+    maps = yield from compact_maps(network, channels_of(summary), summary.valid, shape, factor)
+    return select_cells(cells_from_maps(maps, diameter), SURE)
+
+
+def _middle(frames: NDArray[np.float32], diameter: float) -> NDArray[np.float32]:
+    """The middle of the field, so and so many diameters wide."""
+    size = max(int(CROP_DIAMETERS * diameter), 64)
+    starts = [max((n - size) // 2, 0) for n in frames.shape[1:]]
+    return frames[:, starts[0] : starts[0] + size, starts[1] : starts[1] + size]
+
+
+def _diameters(cells: Footprints) -> NDArray[np.float64]:
+    """Diameters in pixels of disks of the cells' areas."""
+    return np.asarray(2 * np.sqrt(cells.areas() / np.pi), dtype=np.float64)

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from napari_caltrig.cells.examples import NETWORK_DIAMETER, Example
+from napari_caltrig.cells.examples import Example
 from napari_caltrig.cells.finding import DISK_MARGIN
-from napari_caltrig.cells.inference import apthorpe_probability, unet_maps
+from napari_caltrig.cells.inference import (
+    NETWORK_DIAMETER,
+    apthorpe_probability,
+    unet_maps,
+)
 from napari_caltrig.cells.instances import (
     CellMaps,
     cells_from_maps,

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_caltrig.cells.channels import channels_of, normalized_stack
+from napari_caltrig.cells.inference import NETWORK_DIAMETER
 from napari_caltrig.cells.summary import BIN_S, RunningSummary
 from napari_caltrig.simulation.movies import MovieConfig, SimulatedMovie, simulate_movie
 
 View = Literal["all", "active", "still"]
 
-NETWORK_DIAMETER = 10.0  # px of a soma at the networks' scale
 N_RAYS = 16
 CORE = 0.3  # of its diameter around a cell's centre, its radii are to be told
 DISK_RADIUS = 0.4  # diameters; Apthorpe et al. label disks of 4 px at the centroids

@@ -10,28 +10,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_caltrig.cells.channels import channels_of, normalized_stack
-from napari_caltrig.cells.diameter import estimate_diameter
-from napari_caltrig.cells.inference import apthorpe_probability, load_network, unet_maps
-from napari_caltrig.cells.input import checked_movie, sample_frames
+from napari_caltrig.cells.diameter import diameter_steps
+from napari_caltrig.cells.inference import (
+    NETWORK_DIAMETER,
+    apthorpe_probability,
+    compact_maps,
+    load_network,
+)
+from napari_caltrig.cells.input import checked_movie
 from napari_caltrig.cells.instances import (
-    CellMaps,
     cells_from_maps,
     cells_from_probability,
-    find_seeds,
     select_cells,
 )
 from napari_caltrig.cells.resampling import Resampler
 from napari_caltrig.cells.summary import Summary, summary_steps
 from napari_caltrig.recording import Footprints
-from napari_caltrig.steps import Progress, Step, Steps, run
+from napari_caltrig.steps import Progress, Steps, run
 
 if TYPE_CHECKING:
     from torch import nn
 
-NETWORK_DIAMETER = 10.0  # px; all networks see somata of this size
 PAPER_ARCHITECTURE = "apthorpe-2016"
 DISK_MARGIN = 0.1  # diameters between the paper's label disks and a soma's outline
-SAMPLED_FRAMES = 300
 LARGEST_ENLARGEMENT = 4.0
 
 
@@ -224,8 +225,10 @@ def probability_steps(
         _check_diameter(diameter, movie.shape[1:])
     card, network = load_network(model, device)
     if diameter is None:
-        yield Step(0, 1, "measuring the cell diameter")
-        diameter = yield from _measured_diameter(movie, frame_rate, device)
+        compact = network
+        if card.architecture == PAPER_ARCHITECTURE:
+            _, compact = load_network("compact", device)
+        diameter = yield from diameter_steps(movie, compact, frame_rate=frame_rate)
     factor = min(NETWORK_DIAMETER / diameter, LARGEST_ENLARGEMENT)
     summary = yield from summary_steps(
         movie, diameter=diameter, frame_rate=frame_rate, factor=factor
@@ -234,21 +237,11 @@ def probability_steps(
     if card.architecture == PAPER_ARCHITECTURE:
         probability = yield from _paper_map(network, summary, movie.shape[1:], factor)
         return CellProbabilities(probability, diameter, card.threshold, name, summary, factor, None)
-    maps = yield from _compact_maps(network, summary, movie.shape[1:], factor)
+    maps = yield from compact_maps(
+        network, channels_of(summary), summary.valid, movie.shape[1:], factor
+    )
     candidates = cells_from_maps(maps, diameter)
     return CellProbabilities(maps.soma, diameter, card.threshold, name, summary, factor, candidates)
-
-
-def _compact_maps(
-    network: nn.Module, summary: Summary, shape: tuple[int, int], factor: float
-) -> Steps[CellMaps]:
-    """Maps of the compact network at the movie's scale."""
-    channels = channels_of(summary)
-    maps = yield from unet_maps(network, channels)
-    maps[:2] *= summary.valid & channels.any(axis=0)
-    seeds = find_seeds(maps[1], maps[4:], NETWORK_DIAMETER, factor)
-    large = Resampler(shape, factor).to_movie(maps[[0, 2, 3]])
-    return CellMaps(large[0], large[1:] * np.float32(NETWORK_DIAMETER / factor), seeds)
 
 
 def _paper_map(
@@ -260,33 +253,6 @@ def _paper_map(
         return np.zeros(shape, np.float32)
     probability = yield from apthorpe_probability(network, stack)
     return Resampler(shape, factor).to_movie(probability * summary.valid)
-
-
-def _measured_diameter(movie: Any, frame_rate: float | None, device: str | None) -> Steps[float]:
-    """Diameter from a sample of the movie: blobs first, then what the compact network outlines."""
-    sample = sample_frames(movie, SAMPLED_FRAMES)
-    shape = (movie.shape[1], movie.shape[2])
-    rough = yield from summary_steps(sample, diameter=12.0, frame_rate=frame_rate)
-    channels = channels_of(rough)
-    images = [channels[0]] + ([channels[2]] if rough.has_activity else [])
-    diameter = estimate_diameter([np.clip(image, 0, 5) for image in images])
-    _, network = load_network("compact", device)
-    for _ in range(2):
-        factor = min(NETWORK_DIAMETER / diameter, LARGEST_ENLARGEMENT)
-        summary = yield from summary_steps(
-            sample, diameter=diameter, frame_rate=frame_rate, factor=factor
-        )
-        maps = yield from _compact_maps(network, summary, shape, factor)
-        cells = select_cells(cells_from_maps(maps, diameter), 0.5)
-        if len(cells) < 5:
-            break
-        measured = float(np.median(2 * np.sqrt(cells.areas() / np.pi)))
-        measured = float(np.clip(measured, diameter / 1.6, diameter * 1.6))
-        settled = abs(measured / diameter - 1) < 0.1
-        diameter = measured
-        if settled:
-            break
-    return float(np.clip(diameter, 4.0, min(shape) / 2))
 
 
 def _check_diameter(diameter: float, shape: tuple[int, int]) -> None:

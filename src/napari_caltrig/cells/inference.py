@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_caltrig.cells.instances import CellMaps, find_seeds
+from napari_caltrig.cells.resampling import Resampler
 from napari_caltrig.steps import Step, Steps
 from napari_caltrig.weights import ModelCard, load_model
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from napari_caltrig.cells.networks import CompactUNet
 
+NETWORK_DIAMETER = 10.0  # px; all networks see somata of this size
 TILE_PX = 384
 HALO_PX = 48  # more than half of what a pixel of the U-Net sees
 APTHORPE_MARGIN = 18  # half of what its 37 x 37 field of view loses
@@ -52,6 +55,35 @@ def load_network(model: str | Any, device: str | None = None) -> tuple[ModelCard
             "Train the model again with this version.",
         ) from error
     return card, network.eval().to(best_device(device))
+
+
+def compact_maps(
+    network: nn.Module,
+    channels: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    shape: tuple[int, int],
+    factor: float,
+) -> Steps[CellMaps]:
+    """Run the compact network and bring its maps to the movie's scale.
+
+    Parameters
+    ----------
+    network
+        A `CompactUNet`.
+    channels
+        At the network's scale, (channels, Y, X).
+    valid
+        Where cells may be, (Y, X) of the network's scale.
+    shape
+        Of the movie in pixels (Y, X).
+    factor
+        Network pixels per movie pixel.
+    """
+    maps = yield from unet_maps(network, channels)
+    maps[:2] *= valid & channels.any(axis=0)
+    seeds = find_seeds(maps[1], maps[4:], NETWORK_DIAMETER, factor)
+    large = Resampler(shape, factor).to_movie(maps[[0, 2, 3]])
+    return CellMaps(large[0], large[1:] * np.float32(NETWORK_DIAMETER / factor), seeds)
 
 
 def unet_maps(network: nn.Module, channels: NDArray[np.float32]) -> Steps[NDArray[np.float32]]:

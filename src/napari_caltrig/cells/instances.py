@@ -179,7 +179,7 @@ def cells_from_probability(
     inside = np.where(mask, probability, 0)
     low, high = float(probability[mask].min()), float(probability[mask].max())
     level = np.where(mask, (inside - low) / max(high - low, 1e-6), 0)
-    distance = ndimage.distance_transform_edt(level > 0)
+    distance = ndimage.distance_transform_edt(mask)
     height = level + distance / max(float(distance.max()), 1e-6)
     height = ndimage.gaussian_filter(height, 0.05 * diameter)
     size = 2 * max(round(0.33 * diameter), 1) + 1  # 7 px in the paper

@@ -69,8 +69,8 @@ class Summary:
 
     @property
     def has_activity(self) -> bool:
-        """Whether there was enough movie to see cells fire."""
-        return self.n_bins >= 4
+        """Whether there was enough movie, and change in it, to see cells fire."""
+        return self.n_bins >= 4 and bool(self.peak.any())
 
 
 def summarize(

@@ -13,20 +13,19 @@ from numpy.typing import NDArray
 from napari_caltrig.cells.channels import CHANNELS, N_STILL
 from napari_caltrig.cells.examples import (
     N_RAYS,
-    NETWORK_DIAMETER,
     Example,
     View,
     disk_targets,
     make_example,
     targets,
 )
+from napari_caltrig.cells.inference import NETWORK_DIAMETER
 from napari_caltrig.steps import Progress, Step, Steps, run
 from napari_caltrig.weights import ModelCard, save_model
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-EXAMPLE_PX = 128
 FIRST_TEST_SEED = 1_000_000  # training examples have smaller seeds
 VIEWS: tuple[View, ...] = ("all", "active", "still")
 VIEW_SHARES = (0.5, 0.2, 0.3)  # how often the network has all channels, or only one kind
@@ -43,7 +42,9 @@ class TrainingConfig:
     seed
         Seed of the weights, the examples and their order.
     n_examples
-        Simulated fields of 128 x 128 pixels.
+        Simulated fields.
+    example_px
+        Their size in pixels.
     n_steps
         Optimizer steps.
     batch
@@ -61,6 +62,7 @@ class TrainingConfig:
     model: str = "compact"
     seed: int = 0
     n_examples: int = 800
+    example_px: int = 128
     n_steps: int = 2600
     batch: int = 8
     crop_px: int = 96
@@ -80,8 +82,8 @@ class TrainingConfig:
         presets: Mapping[str, Mapping[str, Any]] = {
             "compact": {},
             "apthorpe-2016": {
-                "n_examples": 300,
-                "n_steps": 700,
+                "n_examples": 180,
+                "n_steps": 600,
                 "batch": 4,
                 "crop_px": 76,
                 "learning_rate": 3e-3,
@@ -122,13 +124,15 @@ def training_steps(config: TrainingConfig, folder: Path | None = None) -> Steps[
     total = config.n_examples + config.n_steps + config.n_test
     examples = []
     for i in range(config.n_examples):
-        examples.append(_prepared(config, make_example(config.seed * 100_000 + i, EXAMPLE_PX)))
+        examples.append(
+            _prepared(config, make_example(config.seed * 100_000 + i, config.example_px))
+        )
         yield Step(i + 1, total, "simulating examples")
     network = yield from _optimize(config, examples, total)
     del examples
     tests = []
     for i in range(config.n_test):
-        tests.append(make_example(FIRST_TEST_SEED + i, EXAMPLE_PX))
+        tests.append(make_example(FIRST_TEST_SEED + i, config.example_px))
         yield Step(config.n_examples + config.n_steps + i + 1, total, "testing")
     threshold, scores = evaluate_on_examples(config.model, network, tests)
     tensors = {k: v.detach().cpu().numpy() for k, v in network.state_dict().items()}
