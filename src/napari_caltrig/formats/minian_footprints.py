@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,7 +49,7 @@ def read_footprints(
     """
     axes = variable.axes("unit_id", "height", "width")
     n_pixels = variable.size("height") * variable.size("width")
-    block_units, read_block = _direct(variable, axes) or _through_library(variable, axes)
+    block_units, read_block = _blocks(variable, axes)
     n_units = variable.size("unit_id")
     starts = [
         start
@@ -101,8 +99,8 @@ def _stacked(
 _Blocks = tuple[int, Callable[[int, int], NDArray[Any]]]
 
 
-def _through_library(variable: Variable, axes: tuple[int, ...]) -> _Blocks:
-    """Units per block and a reader of blocks (units, Y, X), for any storage."""
+def _blocks(variable: Variable, axes: tuple[int, ...]) -> _Blocks:
+    """Units per block and a reader of blocks (units, Y, X), in the chunks of the file."""
     chunks = getattr(variable.array, "chunks", None)
     unit_bytes = math.prod(variable.array.shape) // max(variable.size("unit_id"), 1)
     unit_bytes = max(unit_bytes * variable.array.dtype.itemsize, 1)
@@ -114,57 +112,6 @@ def _through_library(variable: Variable, axes: tuple[int, ...]) -> _Blocks:
         return _units_first(np.asarray(variable.array[tuple(key)]), axes)
 
     return units, read
-
-
-def _direct(variable: Variable, axes: tuple[int, ...]) -> _Blocks | None:
-    """Like `_through_library`, but reading whole chunk files of a plain zarr v2 array.
-
-    One unit per file is what Minian writes, and zarr takes several times as long for
-    each file as reading and decoding it does.
-    """
-    layout = _plain_layout(variable.path)
-    if layout is None or variable.array.dtype.kind not in "fiu":
-        return None
-    shape, chunks = variable.array.shape, tuple(layout["chunks"])
-    if any(chunks[i] < n for i, n in enumerate(shape) if i != axes[0]):
-        return None
-    codec, dtype = layout["codec"], variable.array.dtype
-    fill = variable.array.fill_value
-    whole = tuple(slice(0, n) for n in shape)
-
-    def read(start: int, stop: int) -> NDArray[Any]:
-        index = [0] * len(shape)
-        index[axes[0]] = start // chunks[axes[0]]
-        file = variable.path / layout["separator"].join(str(i) for i in index)
-        key = list(whole)
-        key[axes[0]] = slice(0, stop - start)
-        try:
-            content: Any = file.read_bytes()
-        except FileNotFoundError:
-            block = np.full(chunks, 0 if fill is None else fill, dtype)
-        else:
-            decoded = content if codec is None else codec.decode(content)
-            block = np.frombuffer(decoded, dtype).reshape(chunks)
-        return _units_first(block[tuple(key)], axes)
-
-    return chunks[axes[0]], read
-
-
-def _plain_layout(path: Path) -> dict[str, Any] | None:
-    """Chunks, codec and separator of a zarr v2 array without filters, in C order."""
-    from numcodecs import get_codec
-
-    try:
-        stored = json.loads((path / ".zarray").read_text(encoding="utf-8"))
-        if stored.get("filters") or stored["order"] != "C":
-            return None
-        return {
-            "chunks": stored["chunks"],
-            "codec": get_codec(stored["compressor"]) if stored["compressor"] else None,
-            "separator": stored.get("dimension_separator", "."),
-        }
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _units_first(block: NDArray[Any], axes: tuple[int, ...]) -> NDArray[Any]:

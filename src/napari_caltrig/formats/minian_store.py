@@ -19,6 +19,7 @@ from napari_caltrig.formats.blosc_frames import open_frames
 from napari_caltrig.formats.files import unreadable
 from napari_caltrig.formats.frames import to_dask
 from napari_caltrig.formats.hdf5 import H5Array, open_hdf5
+from napari_caltrig.formats.zarr_v2 import open_plain
 from napari_caltrig.recording import FormatError
 
 # Coordinates that are no dimension of their own.
@@ -38,7 +39,7 @@ class Variable:
     dims
         Names of the axes in the order of the file.
     array
-        A zarr array or an `H5Array`.
+        A `PlainArray`, a zarr array or an `H5Array`.
     read_coordinate
         Reads a coordinate by name; None where it does not exist.
     """
@@ -242,6 +243,9 @@ def _open_zarr(path: Path) -> Variable:
 
 
 def _open_array(path: Path) -> Any:
+    plain = open_plain(path)
+    if plain is not None:
+        return plain
     import zarr
 
     try:
@@ -251,7 +255,7 @@ def _open_array(path: Path) -> Any:
 
 
 def _dims(array: Any) -> tuple[str, ...] | None:
-    names = getattr(array.metadata, "dimension_names", None)
+    names = getattr(getattr(array, "metadata", None), "dimension_names", None)
     if not names:
         names = array.attrs.get("_ARRAY_DIMENSIONS")
     return None if names is None else tuple(str(name) for name in names)
