@@ -77,7 +77,7 @@ def _estimates_group(path: Path, file: Any) -> Any:
         raise FormatError(
             path,
             "a CaImAn result (an HDF5 file with the group 'estimates')",
-            f"an HDF5 file with {', '.join(sorted(file)[:8]) or 'nothing in it'}",
+            f"an HDF5 file with {', '.join(str(key) for key in list(file)[:8]) or 'nothing in it'}",
             "Choose the .hdf5 file that cnm.save() wrote.",
         )
     return group

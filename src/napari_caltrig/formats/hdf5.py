@@ -66,7 +66,7 @@ def open_hdf5(path: Path) -> Iterator[Any]:
             "no permission to read it",
             "Ask its owner, or copy the file to a folder of your own.",
         ) from error
-    except OSError as error:
+    except (OSError, RuntimeError, KeyError) as error:  # how h5py reports damage inside a file
         raise FormatError(
             path, "an intact HDF5 file", _what_is_wrong(path, error), _HINT
         ) from error
@@ -86,7 +86,7 @@ _HINT = (
 )
 
 
-def _what_is_wrong(path: Path, error: OSError) -> str:
+def _what_is_wrong(path: Path, error: Exception) -> str:
     if not path.exists():
         return "no such file"
     with path.open("rb") as file:
