@@ -68,7 +68,7 @@ class TrainingConfig:
     )
     architecture: str = "ConvGRU"
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    threshold: float = 0.5
+    threshold: float = 0.53
     version: str = "1.0.0"
     folder: Path | None = None
 
