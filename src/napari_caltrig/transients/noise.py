@@ -8,12 +8,19 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
+_FLOOR_SHARE = 0.1  # equal neighbours are rare in a trace with noise
+_ENOUGH_STEPS = 20
+
 
 def noise_level(traces: ArrayLike) -> NDArray[np.float64]:
     """Robust sd of the frame-to-frame noise of each trace.
 
     ``1.4826 * MAD(y[t+1] - y[t]) / sqrt(2)``: the sd of white noise, hardly
     moved by transients, drift and artefacts.
+
+    Minian's raw traces are cut off at zero, so that they rest on a floor for
+    much of the time. Steps that touch such a floor say nothing about the
+    noise and are left out, else it would come out near zero.
 
     Parameters
     ----------
@@ -31,11 +38,24 @@ def noise_level(traces: ArrayLike) -> NDArray[np.float64]:
         return np.zeros(len(y))
     noise = np.zeros(len(y))
     for i, trace in enumerate(y):
-        steps = np.diff(trace)
-        steps = steps[np.isfinite(steps)]
+        steps = _informative_steps(trace)
         if steps.size:
             noise[i] = 1.4826 * np.median(np.abs(steps - np.median(steps))) / np.sqrt(2)
     return noise
+
+
+def _informative_steps(trace: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Differences of successive frames, without those on a floor where there is one."""
+    steps = np.diff(trace)
+    flat = steps == 0
+    if flat.mean() > _FLOOR_SHARE:
+        resting = np.zeros(trace.size, dtype=bool)
+        resting[:-1] |= flat
+        resting[1:] |= flat
+        free = ~(resting[:-1] | resting[1:])
+        # Hardly a frame off the floor: take what moves at all.
+        steps = steps[free] if np.count_nonzero(free) >= _ENOUGH_STEPS else steps[~flat]
+    return np.asarray(steps[np.isfinite(steps)])
 
 
 def running_percentile(
