@@ -119,7 +119,8 @@ class Transients:
         """Return the number of transients of each of `unit_ids`."""
         wanted = np.asarray(unit_ids, dtype=np.int64)
         counts = self._table["unit_id"].value_counts()
-        return counts.reindex(wanted, fill_value=0).to_numpy(dtype=np.int64)
+        found = counts.reindex(wanted, fill_value=0)
+        return np.asarray(found, dtype=np.int64)
 
     @classmethod
     def _wrap(cls, table: pd.DataFrame) -> Transients:
