@@ -9,7 +9,7 @@ import dask.array as da
 import numpy as np
 import pytest
 
-from napari_caltrig import Clock, Footprints, Recording
+from napari_caltrig import Behaviour, Clock, Footprints, Recording
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -68,5 +68,6 @@ def small_recording(
         traces={"C": 5 * c, "S": onsets.astype(float), "raw": raw, "dff": raw / 10 - 1},
         movies={"processed": da.from_array(movie.astype(np.float32), chunks=(100, *shape))},
         summary_images={"max projection": movie.max(0)},
+        behaviour=Behaviour({"RNF": np.array([50, 300]), "ALP": np.array([40, 48, 290])}),
         metadata={"dff": {"method": "percentile", "description": "made up for tests"}},
     )

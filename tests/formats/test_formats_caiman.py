@@ -356,3 +356,16 @@ def test_a_file_without_permission_raises_one_error(copied):
     path.chmod(0)
     with pytest.raises(FormatError, match="permission"):
         open_recording(path)
+
+
+def test_a_behaviour_table_in_the_same_folder_belongs_to_the_result(shared_data, tmp_path):
+    path = tmp_path / "result.hdf5"
+    path.symlink_to(shared_data("caiman", "cnmf_2p_evaluated.hdf5"))
+    rows = [f"{i},{i * 33},{int(i in (100, 700))}" for i in range(2000)]
+    table = tmp_path / "behavior.csv"
+    table.write_text("\n".join(["Frame Number,Time Stamp (ms),RNF", *rows]))
+    assert open_recording(path).behaviour.events["RNF"].tolist() == [100, 700]
+    table.write_text("\n".join(["Frame Number,Time Stamp (ms),RNF", *rows[:1000]]))
+    recording = open_recording(path)
+    assert not recording.behaviour
+    assert "behavior.csv" in recording.unavailable["behaviour"]

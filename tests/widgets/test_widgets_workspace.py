@@ -103,6 +103,16 @@ def test_signals_can_be_switched(workspace, qtbot):
     qtbot.waitUntil(lambda: set(curves(traces)) == {(0, "C")})
 
 
+def test_behaviour_can_be_shown_behind_the_traces(workspace):
+    traces = workspace.traces
+    assert "RNF" in traces.events.toolTip()
+    traces.events.click()
+    lines = [item.getData()[0].tolist() for item in traces._events._items]
+    assert lines == [[50, 50, 300, 300], [40, 40, 48, 48, 290, 290]]
+    traces.events.click()
+    assert traces._events._items == []
+
+
 def test_accept_and_reject_with_keys_and_undo(viewer, workspace, qtbot):
     session, review, table = workspace.session, workspace.panel.review, workspace.panel.table
     viewer.window.show()

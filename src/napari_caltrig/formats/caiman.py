@@ -17,7 +17,7 @@ from napari_caltrig.formats import caiman_hdf5 as h5
 from napari_caltrig.formats.caiman_estimates import Estimates
 from napari_caltrig.formats.caiman_movies import find_movies
 from napari_caltrig.formats.hdf5 import open_hdf5
-from napari_caltrig.recording import Clock, Footprints, FormatError, Recording
+from napari_caltrig.recording import Behaviour, Clock, Footprints, FormatError, Recording
 
 _DEFAULT_RATE = 30.0
 """``params.data.fr`` where the user sets none (CaImAn 1.12, CNMFParams)."""
@@ -53,6 +53,7 @@ def read(path: Path) -> Recording:
         n_frames = _n_frames(path, group, len(footprints))
         estimates = Estimates(path, group, shape, len(footprints), n_frames)
         movies, no_movies = find_movies(path, file, shape, n_frames)
+        behaviour, no_behaviour = _behaviour_beside(path, n_frames)
         return Recording(
             name=path.stem,
             path=path,
@@ -66,9 +67,23 @@ def read(path: Path) -> Recording:
             pipeline_status=estimates.status(),
             background=estimates.background(),
             motion=estimates.motion(),
+            behaviour=behaviour,
             metadata={**_settings(params), **_more(estimates)},
-            unavailable={**no_movies, **estimates.unavailable},
+            unavailable={**no_movies, **no_behaviour, **estimates.unavailable},
         )
+
+
+def _behaviour_beside(path: Path, n_frames: int) -> tuple[Behaviour, dict[str, str]]:
+    """Behaviour table in the folder of the result, and why there is none."""
+    from napari_caltrig.formats.behaviour import find_behaviour_file, read_behaviour
+
+    table = find_behaviour_file(path.parent)
+    if table is None or table.parent != path.parent:
+        return Behaviour(), {}
+    try:
+        return read_behaviour(table, n_frames), {}
+    except FormatError as error:
+        return Behaviour(), {"behaviour": str(error)}
 
 
 def _estimates_group(path: Path, file: Any) -> Any:

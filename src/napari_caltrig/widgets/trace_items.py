@@ -10,9 +10,10 @@ import numpy as np
 from napari_caltrig.widgets.plot import pg, thin_pen
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
+    from numpy.typing import NDArray
 
     from napari_caltrig.recording.decimate import Pyramid
 
@@ -32,6 +33,8 @@ METHOD_COLORS = {
     "rule": (80, 170, 255),
 }
 OTHER_METHOD = (190, 150, 255)
+
+EVENT_COLORS = ("#5fd0c5", "#d66b6b", "#b69cff", "#d3d35a", "#7fb2e5", "#e59fd0")
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,44 @@ class Curves:
             used.add((unit_id, name))
         for key in [k for k in self._items if k not in used]:
             self._plot.removeItem(self._items.pop(key))
+
+
+class Events:
+    """Behaviour events as vertical lines behind the traces, one colour per event.
+
+    Parameters
+    ----------
+    plot
+        Where they are drawn.
+    events
+        Frames per event name.
+    """
+
+    def __init__(self, plot: pg.PlotItem, events: Mapping[str, NDArray[np.int64]]) -> None:
+        self._plot = plot
+        self._events = events
+        self._items: list[pg.PlotCurveItem] = []
+
+    def show(self, visible: bool, height: float) -> None:
+        """Draw the lines up to `height`, or take them away."""
+        for item in self._items:
+            self._plot.removeItem(item)
+        self._items = []
+        if not visible:
+            return
+        for i, frames in enumerate(self._events.values()):
+            x = np.repeat(np.asarray(frames, float), 2)
+            y = np.tile([-1.0, height + 1], len(frames))
+            color = pg.mkColor(event_color(i))
+            item = pg.PlotCurveItem(x, y, pen=thin_pen(color), connect="pairs")
+            item.setZValue(0)
+            self._plot.addItem(item)
+            self._items.append(item)
+
+
+def event_color(index: int) -> str:
+    """Colour of the event of this number."""
+    return EVENT_COLORS[index % len(EVENT_COLORS)]
 
 
 class Spans:

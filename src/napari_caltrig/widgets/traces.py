@@ -24,8 +24,10 @@ from napari_caltrig.widgets.trace_items import (
     ROW_FILL,
     SIGNAL_COLORS,
     Curves,
+    Events,
     Scale,
     Spans,
+    event_color,
 )
 
 if TYPE_CHECKING:
@@ -60,10 +62,12 @@ class TracePlot(QWidget):
         self._build_plot()
         self._curves = Curves(self.plot.getPlotItem())
         self._spans = Spans(self.plot.getPlotItem())
+        self._events = Events(self.plot.getPlotItem(), session.recording.behaviour.events)
         self._playhead = pg.InfiniteLine(session.frame, movable=True)
         self._playhead.setZValue(10)
         self.plot.addItem(self._playhead)
         self.signals = {name: self._signal_box(name) for name in session.trace_names}
+        self.events = self._events_box()
         self._hint = QLabel()
         self._build_layout()
         self._loader = TraceLoader(session, self._show_busy)
@@ -111,11 +115,26 @@ class TracePlot(QWidget):
         box.toggled.connect(self._on_signals)
         return box
 
+    def _events_box(self) -> QCheckBox:
+        box = QCheckBox("behaviour")
+        names = self._session.recording.behaviour.events
+        box.setVisible(bool(names))
+        box.setToolTip(
+            "Events as vertical lines:<br>"
+            + "<br>".join(
+                f"<span style='color: {event_color(i)}'>▮</span> {name}"
+                for i, name in enumerate(names)
+            )
+        )
+        box.toggled.connect(self._show_events)
+        return box
+
     def _build_layout(self) -> None:
         bar = QHBoxLayout()
         bar.setContentsMargins(6, 2, 6, 0)
         for box in self.signals.values():
             bar.addWidget(box)
+        bar.addWidget(self.events)
         bar.addSpacing(12)
         self._hint.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         bar.addWidget(self._hint, 1)
@@ -158,10 +177,14 @@ class TracePlot(QWidget):
         self._scales.clear()
         n = max(len(self.rows), 1)
         self.plot.setYRange(-0.05, n, padding=0)
+        self._show_events()
         self._want()
         self._show_spans()
         self._show_hint()
         self._redraw_soon()
+
+    def _show_events(self, *_: Any) -> None:
+        self._events.show(self.events.isChecked(), max(len(self.rows), 1))
 
     def _on_signals(self) -> None:
         self._want()
