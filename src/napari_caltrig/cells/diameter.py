@@ -22,7 +22,7 @@ SMALLEST_PX, LARGEST_PX = 6.0, 48.0
 STEP = 1.4  # the network knows cells of 0.82 to 1.2 times its own size
 SAMPLED_FRAMES = 240
 CROP_DIAMETERS = 26  # enough cells to measure, few enough pixels to be quick
-SURE = 0.35  # lowest score of a cell that is measured
+SURE = 0.5  # lowest score of a cell that is measured
 FEWEST = 3
 DEFAULT_PX = 12.0
 

@@ -1,4 +1,4 @@
-"""Scores of a network on simulated examples, and the threshold that is best there."""
+"""Scores of a network on simulated examples, and its threshold."""
 
 from __future__ import annotations
 
@@ -31,12 +31,16 @@ if TYPE_CHECKING:
     from torch import nn
 
 THRESHOLDS = np.round(np.arange(0.1, 0.96, 0.05), 2)
+TOLERANCE = 0.02  # of F1
 
 
 def evaluate_on_examples(
     model: str, network: nn.Module, examples: list[Example]
 ) -> tuple[float, dict[str, Any]]:
-    """Best threshold by pooled F1 at IoU 0.5, and the scores there.
+    """Lowest threshold with nearly the best pooled F1 at IoU 0.5, and the scores there.
+
+    The lowest, because a person deletes a wrong cell faster than they draw a
+    missed one, and because real fields are fainter than simulated ones.
 
     Parameters
     ----------
@@ -50,23 +54,24 @@ def evaluate_on_examples(
     Returns
     -------
     threshold : float
-        Best on these examples.
+        F1 is within 0.02 of the best on these examples.
     scores : dict
         Pooled precision, recall and F1 at IoU 0.5 and by centroid there.
     """
     finders = [_finder(model, network, example) for example in examples]
     truths = [_truth_of(example) for example in examples]
-    best: tuple[float, float, dict[str, Any]] = (-1.0, 0.5, {})
+    table = []
     for threshold in THRESHOLDS:
         counts = {"iou_0.5": np.zeros(3, int), "centroid": np.zeros(3, int)}
         for find, (truth, counted) in zip(finders, truths, strict=True):
             scored = score_cells(find(float(threshold)), truth, counted=counted, iou=(0.5,))
             for name, total in counts.items():
                 total += [scored["scores"][name][key] for key in ("TP", "FP", "FN")]
-        scores = {name: _rates(*(int(v) for v in total)) for name, total in counts.items()}
-        if scores["iou_0.5"]["F1"] > best[0]:
-            best = (scores["iou_0.5"]["F1"], float(threshold), scores)
-    return best[1], {"simulated fields": {"fields": len(examples), **best[2]}}
+        table.append({name: _rates(*(int(v) for v in total)) for name, total in counts.items()})
+    f1 = np.array([row["iou_0.5"]["F1"] for row in table])
+    chosen = int(np.flatnonzero(f1 >= f1.max() - TOLERANCE)[0])
+    scores = {"simulated fields": {"fields": len(examples), **table[chosen]}}
+    return float(THRESHOLDS[chosen]), scores
 
 
 def _finder(model: str, network: nn.Module, example: Example) -> Callable[[float], Footprints]:

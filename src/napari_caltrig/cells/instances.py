@@ -20,6 +20,9 @@ SEED_DISTANCE = 0.35  # diameters between two seeds
 EDGE = 0.5  # of a cell's own highest probability: where its mask ends
 # Of the area of a disk of one diameter. Human masks vary by 13 % in diameter (sd).
 SMALLEST, LARGEST = 0.25, 3.5
+CUT_SHARE = 1.2  # bright edges of the field look like cut cells: ask for a third of one
+AGREEMENT = 0.7  # IoU of a cell's pixels and its radii below which the radii win
+SAME = 0.5  # IoU of two candidates that are one cell
 # Apthorpe et al. (2016): components and regions below 60 px do not count, at about 10 px a soma.
 SMALLEST_REGION = 60 / (np.pi * 25)
 
@@ -118,7 +121,8 @@ def cells_from_maps(maps: CellMaps, diameter: float) -> Footprints:
     where its offset points; a cell ends where the soma probability falls
     below half its own maximum, so that a faint cell has the size of a bright
     one. Where cells lie above each other, the radii of both decide, and the
-    shared pixels belong to both.
+    shared pixels belong to both; where pixels and radii disagree, the radii
+    do (Schmidt et al. 2018, Cell Detection with Star-convex Polygons).
     """
     shape, seeds = maps.soma.shape, maps.seeds
     pixels = np.flatnonzero(maps.soma > LOWEST_CANDIDATE)
@@ -238,8 +242,12 @@ def _cell_mask(
     direction = (np.arctan2(y, x) / (2 * np.pi)) % 1 * len(radii)
     radius = np.interp(direction, np.arange(len(radii) + 1), np.append(radii, radii[0]))
     distance = np.hypot(y, x)
+    outline = distance <= radius
     own = (part == i + 1) & (distance <= 1.25 * radius + 1)
-    shared = (part > 0) & (part != i + 1) & (distance <= radius)
+    if (own & outline).sum() < AGREEMENT * (own | outline).sum():
+        # Faint cells come out as crescents and covered ones are cut: the radii know better.
+        return (top, left), outline
+    shared = (part > 0) & (part != i + 1) & outline
     return (top, left), _whole(own | shared)
 
 
@@ -264,7 +272,7 @@ class _Collector:
         # The border of the field cuts cells.
         cut = y.min() == 0 or x.min() == 0
         cut = cut or y.max() == self.shape[0] - 1 or x.max() == self.shape[1] - 1
-        if not (0.5 if cut else 1.0) * SMALLEST * self.disk <= y.size <= LARGEST * self.disk:
+        if not (CUT_SHARE if cut else 1.0) * SMALLEST * self.disk <= y.size <= LARGEST * self.disk:
             return
         self.pixels.append(y * self.shape[1] + x)
         # Peak 1 and no pixel below half of it: what is drawn is what is measured.
@@ -282,7 +290,23 @@ class _Collector:
         csr = sparse.csr_array(
             (values, (rows, columns)), shape=(len(order), self.shape[0] * self.shape[1])
         )
-        return Footprints(csr, self.shape, scores=np.array(self.scores)[order])
+        kept = _without_duplicates(csr)
+        return Footprints(csr[kept], self.shape, scores=np.array(self.scores)[order][kept])
+
+
+def _without_duplicates(cells: sparse.csr_array) -> NDArray[np.intp]:
+    """Rows, best first, that are not the same cell as a better one."""
+    binary = (cells > 0).astype(np.float32)
+    areas = np.diff(cells.indptr)
+    shared = sparse.coo_array(sparse.triu(binary @ binary.T, k=1))
+    iou = shared.data / (areas[shared.row] + areas[shared.col] - shared.data)
+    keep = np.ones(len(areas), bool)
+    same = iou > SAME
+    order = np.argsort(shared.row[same], kind="stable")
+    for better, worse in zip(shared.row[same][order], shared.col[same][order], strict=True):
+        if keep[better]:
+            keep[worse] = False
+    return np.flatnonzero(keep)
 
 
 def _whole(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

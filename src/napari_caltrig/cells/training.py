@@ -86,7 +86,6 @@ class TrainingConfig:
                 "n_steps": 600,
                 "batch": 4,
                 "crop_px": 76,
-                "learning_rate": 3e-3,
             },
         }
         if model not in presets:
