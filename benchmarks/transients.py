@@ -34,8 +34,8 @@ from napari_caltrig.transients import (
 from napari_caltrig.weights import SHIPPED, load_model
 
 # fast decay in seconds: what a user would know about the indicator
-DECAY_S = {"GCaMP6f": 0.4, "GCaMP6s": 0.9, "GCaMP7f": 0.35, "GCaMP8m": 0.2}
-FIND_PEAKS_SD = 6.0
+DECAY_S = {"GCaMP6f": 0.4, "GCaMP6s": 0.9, "jGCaMP7f": 0.35, "jGCaMP8m": 0.2}
+FIND_PEAKS_SD = 3.0
 OASIS_SD = 2.5
 
 Truth = dict[str, Any]
@@ -76,14 +76,12 @@ def _nu(y: np.ndarray, fs: float) -> float:
 
 
 def peaks(y: np.ndarray, fs: float, indicator: str) -> pd.DataFrame:
-    """Peaks of the smoothed trace; the onset is the lowest frame of the second before."""
-    smooth, sd = gaussian_filter1d(y, 1.0), noise_level(y)[0]
+    """Peaks of the smoothed trace; the onset is the foot of the last slope that leads there."""
+    smooth, sd = gaussian_filter1d(y.astype(float), 1.0), noise_level(y)[0]
     peak, _ = find_peaks(smooth, prominence=FIND_PEAKS_SD * sd)
-    spans = []
-    for k, p in enumerate(peak):
-        first = max(int(p - fs), peak[k - 1] if k else 0, 0)
-        spans.append((p - int(np.argmin(smooth[first : p + 1][::-1])), p))
-    return pd.DataFrame(spans, columns=["onset", "peak"])
+    falling = np.concatenate(([0], np.flatnonzero(np.diff(smooth) <= 0) + 1))
+    onset = falling[np.searchsorted(falling, peak) - 1]
+    return pd.DataFrame({"onset": onset, "peak": peak})
 
 
 def oasis(y: np.ndarray, fs: float, indicator: str) -> pd.DataFrame:
