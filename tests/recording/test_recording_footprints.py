@@ -23,6 +23,14 @@ def test_labels_show_the_highest_weight_of_each_pixel(dense):
     np.testing.assert_array_equal(footprints.to_labels(), expected)
 
 
+@given(images, st.floats(0, 1))
+def test_only_pixels_above_the_threshold_of_their_cell_are_labelled(dense, threshold):
+    footprints = Footprints.from_dense(dense)
+    kept = np.where(dense >= threshold * dense.max((1, 2), keepdims=True), dense, 0)
+    expected = np.where(kept.max(0) > 0, kept.argmax(0) + 1, 0)
+    np.testing.assert_array_equal(footprints.to_labels(threshold), expected)
+
+
 @given(images)
 def test_csr_is_the_dense_footprints_in_c_order(dense):
     np.testing.assert_array_equal(
