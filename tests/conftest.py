@@ -71,3 +71,18 @@ def small_recording(
         behaviour=Behaviour({"RNF": np.array([50, 300]), "ALP": np.array([40, 48, 290])}),
         metadata={"dff": {"method": "percentile", "description": "made up for tests"}},
     )
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache folder for all tests that need a sample: making one takes a while."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def sample_cache(
+    shared_cache: Path, own_user_folders: None, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The samples of one test stay for the next."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(shared_cache))
+    return shared_cache

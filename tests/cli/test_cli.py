@@ -1,7 +1,6 @@
 """The command line behaves as a person at a shell expects."""
 
 import json
-import os
 import subprocess
 import sys
 
@@ -174,14 +173,12 @@ def test_help_needs_no_heavy_library():
 
 @pytest.mark.gui
 @pytest.mark.slow
-def test_the_demo_leaves_its_results(tmp_path):
+def test_the_demo_leaves_its_results(tmp_path, sample_cache):
     """As `make demo` runs it without a display of its own."""
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     result = subprocess.run(
         [sys.executable, "-m", "napari_caltrig", "demo", "--headless", str(tmp_path / "out")],
         capture_output=True,
         text=True,
-        env=environment,
     )
     assert result.returncode == 0, result.stderr
     left = {p.name for p in (tmp_path / "out").iterdir()}
