@@ -122,7 +122,8 @@ def calcium_kernel(
     decay = weight * np.exp(-t / tau_decay_s)
     if tau_decay2_s is not None:
         decay += (1 - weight) * np.exp(-t / tau_decay2_s)
-    rise = -np.expm1(-t / tau_rise_s) if tau_rise_s > 0 else 1.0
+    # A rise far below the sampling interval is a jump, and dividing by it may overflow.
+    rise = -np.expm1(-t / tau_rise_s) if tau_rise_s > 1e-6 * dt_s else 1.0
     kernel = rise * decay
     return np.asarray(kernel / kernel.max(), dtype=np.float64)
 
