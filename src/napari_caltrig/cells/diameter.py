@@ -21,15 +21,14 @@ if TYPE_CHECKING:
 SMALLEST_PX, LARGEST_PX = 6.0, 48.0
 STEP = 1.4  # the network knows cells of 0.82 to 1.2 times its own size
 SAMPLED_FRAMES = 240
-CROP_DIAMETERS = 26  # enough cells to measure, few enough pixels to be quick
+MEANS = 60  # frames that the sample is averaged to
+CROP_DIAMETERS = 22  # enough cells to measure, few enough pixels to be quick
 SURE = 0.5  # lowest score of a cell that is measured
 FEWEST = 3
 DEFAULT_PX = 12.0
 
 
-def diameter_steps(
-    movie: Any, network: nn.Module, *, frame_rate: float | None = None
-) -> Steps[float]:
+def diameter_steps(movie: Any, network: nn.Module) -> Steps[float]:
     """Typical diameter of the cells of a movie in pixels, as a generator of steps.
 
     Parameters
@@ -38,8 +37,6 @@ def diameter_steps(
         (frames, Y, X); a sample of it is read.
     network
         The compact network.
-    frame_rate
-        Frames per second (Hz).
 
     Returns
     -------
@@ -53,7 +50,7 @@ def diameter_steps(
     preference for 12 pixels; the median of their diameters is the answer,
     measured once more at that size.
     """
-    sample = sample_frames(movie, SAMPLED_FRAMES)
+    sample = _averaged(sample_frames(movie, SAMPLED_FRAMES))
     shape = sample.shape[1:]
     largest = min(LARGEST_PX, min(shape) / 3)
     count = max(int(np.log(largest / SMALLEST_PX) / np.log(STEP)), 0) + 1
@@ -63,7 +60,7 @@ def diameter_steps(
     for i, size in enumerate(sizes):
         yield Step(i, count + 1, "measuring the cell diameter")
         crop = _middle(sample, size)
-        cells = yield from _sure_cells(crop, network, frame_rate, size)
+        cells = yield from _sure_cells(crop, network, size)
         measured = _diameters(cells)
         fitting = np.abs(np.log(measured / size)) < np.log(STEP)
         if fitting.sum() < FEWEST or cells.scores is None:
@@ -75,7 +72,7 @@ def diameter_steps(
             best, diameter = float(evidence), float(np.median(measured[fitting]))
     if best > 0:
         crop = _middle(sample, 1.5 * diameter)
-        cells = yield from _sure_cells(crop, network, frame_rate, diameter)
+        cells = yield from _sure_cells(crop, network, diameter)
         if len(cells) >= FEWEST:
             diameter = float(
                 np.clip(np.median(_diameters(cells)), diameter / STEP, diameter * STEP)
@@ -85,15 +82,21 @@ def diameter_steps(
 
 
 def _sure_cells(
-    frames: NDArray[np.float32], network: nn.Module, frame_rate: float | None, diameter: float
+    frames: NDArray[np.float32], network: nn.Module, diameter: float
 ) -> Steps[Footprints]:
     factor = NETWORK_DIAMETER / diameter
-    summary = yield from summary_steps(
-        frames, diameter=diameter, frame_rate=frame_rate, factor=factor
-    )
+    summary = yield from summary_steps(frames, diameter=diameter, factor=factor)
     shape = (frames.shape[1], frames.shape[2])
     maps = yield from compact_maps(network, channels_of(summary), summary.valid, shape, factor)
     return select_cells(cells_from_maps(maps, diameter), SURE)
+
+
+def _averaged(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    """At most 60 means of consecutive frames."""
+    size = max(len(frames) // MEANS, 1)
+    n_means = len(frames) // size
+    grouped = frames[: n_means * size].reshape(n_means, size, *frames.shape[1:])
+    return np.asarray(grouped.mean(axis=1), dtype=np.float32)
 
 
 def _middle(frames: NDArray[np.float32], diameter: float) -> NDArray[np.float32]:

@@ -228,7 +228,7 @@ def probability_steps(
         compact = network
         if card.architecture == PAPER_ARCHITECTURE:
             _, compact = load_network("compact", device)
-        diameter = yield from diameter_steps(movie, compact, frame_rate=frame_rate)
+        diameter = yield from diameter_steps(movie, compact)
     factor = min(NETWORK_DIAMETER / diameter, LARGEST_ENLARGEMENT)
     summary = yield from summary_steps(
         movie, diameter=diameter, frame_rate=frame_rate, factor=factor
