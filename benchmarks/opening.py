@@ -274,8 +274,7 @@ def _measure_viewer(
     if used:
         viewer.add_image(np.random.default_rng(0).random((3, 64, 64)))
         viewer.add_labels(np.ones((64, 64), np.uint16))
-    if workspace:
-        viewer.window.add_plugin_dock_widget(PLUGIN, "Workspace")
+    panel = viewer.window.add_plugin_dock_widget(PLUGIN, "Workspace")[1] if workspace else None
     settle(app, 1.0)
     if used:
         viewer.layers.clear()
@@ -303,6 +302,9 @@ def _measure_viewer(
     check(shown.std() > 5, "the canvas is empty")
     check(int(layers[-1].data.max()) == N_CELLS, "labels are missing")
     result = {"seconds": seconds, "cpu": cpu, **peaks}
+    if panel is not None:
+        panel.disconnect_all()
+        settle(app, 3.0)  # its work in the background ends at the next step
     viewer.close()
     return result
 
