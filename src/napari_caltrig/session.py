@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -347,35 +348,39 @@ class Session:
             ``"missed"``), ``y``, ``x`` (centroid in pixels) and the pipeline's own
             measures.
         """
-        footprints = self.recording.footprints
-        centres = footprints.centroids()
-        missed = [self.curation.missed_cells[u] for u in sorted(self.curation.missed_cells)]
-        areas = np.concatenate(
-            [footprints.areas(0.5), np.array([len(c.pixels) for c in missed], np.int64)]
-        )
-        width = self.recording.shape[1]
-        centres = np.concatenate(
-            [centres, *(np.array([_centre(c.pixels, width)]) for c in missed)], axis=0
-        )
         unit_ids = self.unit_ids
         statuses = [self.status(u) for u in unit_ids]
-        table = pd.DataFrame(
-            {
-                "status": [s.status for s in statuses],
-                "SNR": [self._snr.get(u, np.nan) for u in unit_ids],
-                "transients": self.curation.transients.counts(unit_ids),
-                "area": areas,
-                "reason": [s.reason for s in statuses],
-                "source": ["pipeline"] * len(footprints) + ["missed"] * len(missed),
-                "y": centres[:, 0],
-                "x": centres[:, 1],
-            },
-            index=pd.Index(unit_ids, name="unit_id"),
-        )
+        missed = [self.curation.missed_cells[u] for u in sorted(self.curation.missed_cells)]
+        width = self.recording.shape[1]
+        fixed = self._fixed_columns
+        if missed:
+            rows = [(len(c.pixels), "missed", *_centre(c.pixels, width)) for c in missed]
+            ids = [c.unit_id for c in missed]
+            fixed = pd.concat([fixed, pd.DataFrame(rows, ids, ["area", "source", "y", "x"])])
+        changing = {
+            "status": [s.status for s in statuses],
+            "SNR": [self._snr.get(u, np.nan) for u in unit_ids],
+            "transients": self.curation.transients.counts(unit_ids),
+            "area": fixed["area"].to_numpy(),
+            "reason": [s.reason for s in statuses],
+        }
+        rest = {name: fixed[name].to_numpy() for name in fixed.columns if name != "area"}
+        return pd.DataFrame({**changing, **rest}, index=pd.Index(unit_ids, name="unit_id"))
+
+    @cached_property
+    def _fixed_columns(self) -> pd.DataFrame:
+        """What no edit changes in the rows of the pipeline's cells."""
+        footprints = self.recording.footprints
+        centres = footprints.centroids()
+        columns: dict[str, Any] = {
+            "area": footprints.areas(0.5),
+            "source": "pipeline",
+            "y": centres[:, 0],
+            "x": centres[:, 1],
+        }
         for name, values in self.recording.quality.items():
-            column = f"{name} (pipeline)"
-            table[column] = pd.Series(np.asarray(values, float), index=self.recording.unit_ids)
-        return table
+            columns[f"{name} (pipeline)"] = np.asarray(values, float)
+        return pd.DataFrame(columns, index=footprints.unit_ids)
 
 
 def _centre(pixels: Any, width: int) -> tuple[float, float]:

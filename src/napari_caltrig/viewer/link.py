@@ -42,6 +42,7 @@ class ViewerLink:
         self._session = session
         self._tag = tag
         self._busy = False
+        self._grey: set[int] | None = None
         self.footprints = self._find("footprints")
         self._selection_layer = self._find("selection") or self._add_selection_layer()
         missed = self._find("missed") or self._add_missed_layer()
@@ -145,16 +146,19 @@ class ViewerLink:
         """Grey out the rejected cells."""
         if self.footprints is None:
             return
+        self._show_features()
+        unit_ids = self._session.recording.unit_ids
+        grey = {u for u in unit_ids.tolist() if self._session.status(u).status == "rejected"}
+        if grey == self._grey:
+            return  # a colormap of 1000 colours takes napari a tenth of a second
+        self._grey = grey
         from napari.utils.colormaps import DirectLabelColormap, label_colormap
 
-        unit_ids = self._session.recording.unit_ids
         colors = label_colormap(49).map(unit_ids + 1)
         table: dict[int | None, Any] = {None: (0, 0, 0, 0), 0: (0, 0, 0, 0)}
         for unit_id, color in zip(unit_ids.tolist(), colors, strict=True):
-            rejected = self._session.status(unit_id).status == "rejected"
-            table[unit_id + 1] = REJECTED_COLOR if rejected else color
+            table[unit_id + 1] = REJECTED_COLOR if unit_id in grey else color
         self.footprints.colormap = DirectLabelColormap(color_dict=table)
-        self._show_features()
 
     def _show_features(self) -> None:
         if self.footprints is None:
