@@ -82,6 +82,7 @@ def test_a_missed_cell_has_the_mean_of_its_pixels_as_raw_trace(session):
     expected = movie.reshape(len(movie), -1)[:, [0, 1, 80, 81]].mean(1)
     np.testing.assert_allclose(session.trace("raw", unit_id).values, expected, rtol=1e-5)
     assert np.isfinite(session.trace("dff", unit_id).values).all()
+    assert session.cell_table().loc[unit_id, "SNR"] > 0
 
 
 def test_a_changed_missed_cell_forgets_its_old_trace(session):

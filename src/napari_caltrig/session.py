@@ -296,13 +296,20 @@ class Session:
             if key not in self._traces:
                 self._traces[key] = pyramid
                 self._traces_bytes += pyramid.values.nbytes
-            if key[0] == "raw" and key[1] in self.curation.missed_cells:
-                self._missed_traces[key[1]] = pyramid.values.astype(np.float64)
+            if key[1] in self.curation.missed_cells:
+                self._learn_of_missed(*key, pyramid)
         while self._traces_bytes > _CACHE_BYTES and len(self._traces) > len(traces):
             _, old = self._traces.popitem(last=False)
             self._traces_bytes -= old.values.nbytes
         if traces:
             self.traces_loaded.emit(tuple(traces))
+
+    def _learn_of_missed(self, name: str, unit_id: int, pyramid: Pyramid) -> None:
+        """Keep what took a pass over the movie, and measure what can be measured now."""
+        if name == "raw":
+            self._missed_traces[unit_id] = pyramid.values.astype(np.float64)
+        elif name == "dff" and unit_id not in self._snr:
+            self.add_measures({unit_id: _snr(pyramid.values[None])[0]})
 
     def _forget(self, unit_id: int) -> None:
         for key in [k for k in self._traces if k[1] == unit_id]:
@@ -317,18 +324,13 @@ class Session:
         level. It is the project's own measure and comparable between cells,
         unlike the pipelines' (see ``quality``).
         """
-        from napari_caltrig.transients import noise_level
-
         if "dff" not in self.recording.traces:
             return {}
         unit_ids = [int(u) for u in self.recording.unit_ids]
         result: dict[int, float] = {}
         for start in range(0, len(unit_ids), block):
             dff = np.asarray(self.recording.traces["dff"][start : start + block])
-            with np.errstate(all="ignore"):
-                height = np.nanpercentile(dff, 99.9, axis=1) - np.nanmedian(dff, axis=1)
-                snr = height / noise_level(dff)
-            result.update(zip(unit_ids[start : start + block], map(float, snr), strict=True))
+            result.update(zip(unit_ids[start : start + block], _snr(dff), strict=True))
             yield Step(min(start + block, len(unit_ids)), len(unit_ids), "Measuring cells")
         return result
 
@@ -381,6 +383,15 @@ class Session:
         for name, values in self.recording.quality.items():
             columns[f"{name} (pipeline)"] = np.asarray(values, float)
         return pd.DataFrame(columns, index=footprints.unit_ids)
+
+
+def _snr(dff: NDArray[Any]) -> list[float]:
+    """Height of the largest transients over the noise level, per cell."""
+    from napari_caltrig.transients import noise_level
+
+    with np.errstate(all="ignore"):
+        height = np.nanpercentile(dff, 99.9, axis=1) - np.nanmedian(dff, axis=1)
+        return [float(v) for v in height / noise_level(dff)]
 
 
 def _centre(pixels: Any, width: int) -> tuple[float, float]:

@@ -201,9 +201,11 @@ class FindCells(QWidget):
         table = roi_layer.roi_table(self.rois, self._session())
         self._layer = roi_layer.show_rois(self._viewer, self._movie, self.rois, table)
         self._rows.set_table(table)
+        estimated = "" if self.diameter.value() else ", estimated: if it looks wrong, set it above"
         self.summary.setText(
             f"{len(table)} ROIs, {int((table['new'] == 'new').sum())} of them new. "
-            f"Cell diameter {self._found.diameter:.1f} px. Click an ROI in the image to select it."
+            f"Cell diameter {self._found.diameter:.1f} px{estimated}. "
+            "Click an ROI in the image to select it."
         )
 
     # Choosing ----------------------------------------------------------------

@@ -59,6 +59,8 @@ class SessionPanel(QWidget):
         self._measure()
 
     def _activate(self, layer: Any) -> None:
+        if layer not in self._viewer.layers:  # the user had removed it
+            self._viewer.add_layer(layer)
         self._viewer.layers.selection.active = layer
 
     def _measure(self) -> None:

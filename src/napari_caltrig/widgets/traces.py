@@ -200,8 +200,11 @@ class TracePlot(QWidget):
         for unit_id in change.missed_cells:
             for key in [k for k in self._scales if k[0] == unit_id]:
                 del self._scales[key]
+        known = self._session.clock.is_known
+        if known and not self.seconds.isEnabled():
+            self.seconds.setChecked(True)
+        self.seconds.setEnabled(known)
         self._axis.set_clock(self._session.clock, seconds=self.seconds.isChecked())
-        self.seconds.setEnabled(self._session.clock.is_known)
         self._want()
         self._show_spans()
         self._redraw_soon()
