@@ -66,7 +66,9 @@ def detect_transients(
     unit_ids
         Ids of the cells, ``0 .. cells-1`` by default.
     model
-        Name of a shipped or own model, or path of a ``.safetensors`` file.
+        Name of a shipped or own model, or path of a ``.safetensors`` file or of
+        a CalTrig checkpoint (``.pth``); the latter scales its input in its own
+        way and may need `c`.
     threshold
         Probability that a transient needs, between 0 and 1; the model's own by
         default.
@@ -86,7 +88,8 @@ def detect_transients(
     Raises
     ------
     ValueError
-        If shapes do not match or the frame rate or threshold is out of range.
+        If shapes do not match, the frame rate or threshold is out of range, or
+        the model needs `c`.
     FormatError
         If there is no such model.
     """
@@ -233,6 +236,7 @@ def _probabilities(
     """Slices of cells and their probabilities (cells, frames), some slices at a time."""
     import torch
 
+    from napari_caltrig.transients.caltrig_networks import CalTrigNetwork
     from napari_caltrig.transients.networks import build_network
 
     network = build_network(model.card.architecture, model.card.arguments, model.weights)
@@ -240,10 +244,14 @@ def _probabilities(
     network = network.to(device)
 
     def work(cells: slice) -> NDArray[np.float32]:
-        seen = network_input(y[cells], frame_rate, None if c is None else c[cells])
-        p = _predict(network, seen.features, device)
-        p[~seen.alive] = 0
-        p = np.repeat(p, seen.frames_per_step, axis=1)[:, : y.shape[1]]
+        denoised = None if c is None else c[cells]
+        if isinstance(network, CalTrigNetwork):
+            p = network.probabilities(y[cells], denoised, device)
+        else:
+            seen = network_input(y[cells], frame_rate, denoised)
+            p = _predict(network, seen.features, device)
+            p[~seen.alive] = 0
+            p = np.repeat(p, seen.frames_per_step, axis=1)[:, : y.shape[1]]
         p[~np.isfinite(y[cells])] = 0
         return p
 
@@ -276,9 +284,10 @@ def _predict(
     import torch
 
     n_cells, channels, n_steps = features.shape
-    width = min(n_steps, _WINDOW + 2 * _CONTEXT)
+    window, context = getattr(network, "window", _WINDOW), getattr(network, "context", _CONTEXT)
+    width = min(n_steps, window + 2 * context)
     last = n_steps - width
-    starts = [*range(0, last, _WINDOW), last]
+    starts = [*range(0, last, window), last]
     windows = [(cell, start) for cell in range(n_cells) for start in starts]
     result = np.zeros((n_cells, n_steps), dtype=np.float32)
     for k in range(0, len(windows), _ROWS):
@@ -293,7 +302,7 @@ def _predict(
             first = 0
             if start > 0:
                 before = starts[starts.index(start) - 1]
-                first = max(before + width - _CONTEXT - start, 0)
+                first = max(before + width - context - start, 0)
             result[cell, start + first : start + width] = one[first:]
     return result
 

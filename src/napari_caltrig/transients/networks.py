@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from napari_caltrig.transients.caltrig_networks import CalTrigGRU, CalTrigGRUHidden
 from napari_caltrig.transients.inputs import CHANNELS
 
 
@@ -60,6 +61,7 @@ class ConvGRU(nn.Module):
 
 
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"ConvGRU": ConvGRU}
+_CALTRIG = {"CalTrigGRU": CalTrigGRU, "CalTrigGRUHidden": CalTrigGRUHidden}
 
 
 def build_network(
@@ -70,7 +72,7 @@ def build_network(
     Parameters
     ----------
     architecture
-        A name in `ARCHITECTURES`.
+        A name in `ARCHITECTURES`, or one of CalTrig's networks.
     arguments
         Arguments of that class.
     weights
@@ -81,10 +83,11 @@ def build_network(
     ValueError
         If the architecture is unknown or the weights do not fit.
     """
-    if architecture not in ARCHITECTURES:
+    makers = ARCHITECTURES | _CALTRIG
+    if architecture not in makers:
         known = ", ".join(ARCHITECTURES)
         raise ValueError(f"unknown network {architecture!r} for transients; known: {known}")
-    network = ARCHITECTURES[architecture](**arguments)
+    network = makers[architecture](**arguments)
     if weights is not None:
         tensors = {name: torch.from_numpy(array.copy()) for name, array in weights.items()}
         try:

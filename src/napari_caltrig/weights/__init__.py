@@ -1,7 +1,8 @@
 """Models on disk: a ``NAME.safetensors`` and its card ``NAME.json`` side by side.
 
-Shipped models live in this folder, the user's own in the user data folder.
-Nothing in a model file is ever executed, and no torch is needed to list them.
+Shipped models live in this folder, the user's own in the user data folder,
+where a checkpoint of CalTrig (``.pth``) is a model too. Nothing in a model file
+is ever executed, and no torch is needed to list them.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 from platformdirs import user_data_path
 
 from napari_caltrig.recording.errors import FormatError
+from napari_caltrig.weights import caltrig_checkpoint
 
 Kind = Literal["transients", "cells"]
 
@@ -86,6 +89,10 @@ def list_models(kind: Kind) -> list[ModelCard]:
                 continue
             if card.kind == kind:
                 cards.append(card)
+    if kind == "transients":
+        for path in sorted(user_models_folder().glob(f"*{caltrig_checkpoint.SUFFIX}")):
+            with suppress(FormatError):
+                cards.append(caltrig_checkpoint.checkpoint_card(path))
     return cards
 
 
@@ -96,7 +103,7 @@ def load_model(model: str | Path, kind: Kind) -> tuple[ModelCard, dict[str, NDAr
     ----------
     model
         Name of a shipped or user model, or path of a ``.safetensors`` file
-        with its card beside it.
+        with its card beside it or of a CalTrig checkpoint (``.pth``).
     kind
         What the model must be for.
 
@@ -109,6 +116,12 @@ def load_model(model: str | Path, kind: Kind) -> tuple[ModelCard, dict[str, NDAr
     from safetensors.numpy import load
 
     path = _find(model, kind)
+    if path.suffix == caltrig_checkpoint.SUFFIX:
+        if kind != "transients":
+            raise FormatError(
+                path, f"a model for {kind}", "a CalTrig checkpoint", "Choose another model."
+            )
+        return caltrig_checkpoint.load_checkpoint(path)
     card = _read_card(path.with_suffix(".json"))
     if card.kind != kind:
         raise FormatError(
@@ -156,9 +169,10 @@ def save_model(
 
 def _find(model: str | Path, kind: Kind) -> Path:
     candidate = Path(model)
-    if candidate.suffix == ".safetensors":
-        if candidate.is_file():
-            return candidate
+    if candidate.suffix in (".safetensors", caltrig_checkpoint.SUFFIX):
+        for path in (candidate, user_models_folder() / candidate):
+            if path.is_file():
+                return path
     else:
         for folder in (SHIPPED, user_models_folder()):
             path = folder / f"{model}.safetensors"
@@ -169,7 +183,7 @@ def _find(model: str | Path, kind: Kind) -> Path:
         candidate,
         f"a model for {kind}",
         "no such file or name",
-        f"Known models: {known}. Or give the path of a .safetensors file.",
+        f"Known models: {known}. Or give the path of a .safetensors or .pth file.",
     )
 
 
