@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,13 @@ from napari_caltrig.transients.checks import (
     checked_unit_ids,
 )
 from napari_caltrig.transients.inputs import bridge_gaps
+from napari_caltrig.transients.rises import (
+    baselines,
+    find_ends,
+    find_rises,
+    onsets_and_peaks,
+    span_maxima,
+)
 
 COLUMNS = (
     "unit_id",
@@ -34,7 +40,6 @@ VALLEY_SHARE = 0.7
 END_SHARE = 0.2
 _BASELINE_S = 0.1
 _PEAK_SEARCH_S = 0.1
-_ONSET_SHARE = 0.1
 
 
 def spans_from_probabilities(
@@ -109,105 +114,45 @@ def spans_from_probabilities(
         raise ValueError("probabilities are needed")
     p = np.nan_to_num(p, nan=0.0)
     ids = checked_unit_ids(unit_ids, len(y))
-    rows: list[tuple[int, int, int, int, float, float]] = []
-    for i, unit_id in enumerate(ids.tolist()):
-        rises = list(_rises(p[i], high, low_share * high, valley_share))
-        rows += _transients_of(unit_id, rises, p[i], y[i], rate, end_share)
-    return _table(rows, method, model)
+    columns = [
+        _columns_of(p[i], y[i], rate, high, low_share, valley_share, end_share)
+        for i in range(len(y))
+    ]
+    return _table(ids, columns, method, model)
 
 
-def _rises(
-    p: NDArray[np.floating[Any]], high: float, low: float, valley_share: float
-) -> Iterator[tuple[int, int]]:
-    """First and last frame of each rise."""
-    above = np.concatenate(([False], p >= low, [False]))
-    edges = np.flatnonzero(np.diff(above.astype(np.int8)))
-    for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-        run = p[start:stop]
-        if run.max() < high:
-            continue
-        cuts = _valleys(run, high, valley_share)
-        bounds = [0, *cuts, stop - start]
-        for a, b in itertools.pairwise(bounds):
-            yield start + a, start + b - 1
+_Columns = tuple[NDArray[Any], ...]
 
 
-def _valleys(p: NDArray[np.floating[Any]], high: float, share: float) -> list[int]:
-    """Where a run falls into several rises: first frame of each but the first."""
-    cuts: list[int] = []
-    top = low = float(p[0])
-    low_at = 0
-    for k, value in enumerate(p.tolist()):
-        if top >= high and value >= high and low < share * min(top, value):
-            cuts.append(low_at)  # the lowest frame is the last before the next rise
-            top = low = value
-        elif value > top:
-            top = low = value
-        if value < low:
-            low, low_at = value, k
-    return cuts
-
-
-def _transients_of(
-    unit_id: int,
-    rises: list[tuple[int, int]],
+def _columns_of(
     p: NDArray[np.floating[Any]],
     y: NDArray[np.float64],
     rate: float,
+    high: float,
+    low_share: float,
+    valley_share: float,
     end_share: float,
-) -> list[tuple[int, int, int, int, float, float]]:
-    """Rows of one cell's table, in order and without overlap."""
-    if not rises:
-        return []
+) -> _Columns:
+    """Onset, peak, end, amplitude and probability of one cell's transients, in order."""
+    first, last = find_rises(p, high, low_share * high, valley_share)
     reach = max(round(_PEAK_SEARCH_S * rate), 1)
     width = max(round(_BASELINE_S * rate), 1)
-    limits = [start for start, _ in rises[1:]] + [y.size]
-    refined = [
-        _onset_and_peak(y, start, min(last + 1 + reach, limit))
-        for (start, last), limit in zip(rises, limits, strict=True)
-    ]
-    limits = [onset for onset, _ in refined[1:]] + [y.size]
-    rows = []
-    for (start, last), (onset, peak), limit in zip(rises, refined, limits, strict=True):
-        base = float(y[max(onset - width + 1, 0) : onset + 1].mean())
-        amplitude = float(y[peak]) - base
-        end = _end(y, peak, limit, base + end_share * amplitude, width)
-        rows.append((unit_id, onset, peak, end, amplitude, float(p[start : last + 1].max())))
-    return rows
-
-
-def _onset_and_peak(y: NDArray[np.float64], start: int, stop: int) -> tuple[int, int]:
-    """Last frame before the trace rises for good, and its highest frame, in [start, stop)."""
-    peak = start + int(np.argmax(y[start:stop]))
-    if peak == start:
-        return start, start
-    before = y[start:peak]
-    # the mean of the two lowest frames: the lowest alone is often noise far below the baseline
-    low = float(np.partition(before, 1)[:2].mean()) if before.size > 1 else float(before[0])
-    level = max(low + _ONSET_SHARE * (float(y[peak]) - low), float(before.min()))
-    return start + int(np.flatnonzero(before <= level)[-1]), peak
-
-
-def _end(y: NDArray[np.float64], peak: int, limit: int, level: float, width: int) -> int:
-    """First frame after the peak from which the mean of `width` frames is at or below `level`."""
-    start = peak + 1
-    block = 256  # most transients are over long before the recording is
-    while start < limit:
-        stop = min(start + block, limit)
-        ahead = np.concatenate(([0.0], np.cumsum(y[start : stop + width - 1])))
-        n = np.minimum(width, ahead.size - 1 - np.arange(stop - start))
-        at = np.arange(stop - start)
-        below = np.flatnonzero((ahead[at + n] - ahead[at]) / n <= level)
-        if below.size:
-            return start + int(below[0])
-        start, block = stop, block * 4
-    return limit
+    stop = np.minimum(last + 1 + reach, np.append(first[1:], y.size)[: first.size])
+    onset, peak = onsets_and_peaks(y, first, stop)
+    base = baselines(y, onset, width)
+    amplitude = y[peak] - base
+    limit = np.append(onset[1:], y.size)[: onset.size]
+    end = find_ends(y, peak, limit, base + end_share * amplitude, width)
+    return onset, peak, end, amplitude, span_maxima(p, first, last + 1).astype(np.float64)
 
 
 def _table(
-    rows: list[tuple[int, int, int, int, float, float]], method: str, model: str
+    ids: NDArray[np.int64], columns: list[_Columns], method: str, model: str
 ) -> pd.DataFrame:
-    table = pd.DataFrame(rows, columns=list(COLUMNS[:6]))
-    whole = dict.fromkeys(COLUMNS[:4], "int64")
-    table = table.astype({**whole, "amplitude": "float64", "probability": "float64"})
-    return table.assign(method=method, model=model)
+    counts = [cell[0].size for cell in columns]
+    named: dict[str, Any] = {"unit_id": np.repeat(ids, counts)}
+    for k, name in enumerate(COLUMNS[1:6]):
+        dtype = np.int64 if k < 3 else np.float64
+        parts = [np.asarray(cell[k], dtype=dtype) for cell in columns]
+        named[name] = np.concatenate([*parts, np.zeros(0, dtype)])
+    return pd.DataFrame(named).assign(method=method, model=model)
