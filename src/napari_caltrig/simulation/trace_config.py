@@ -2,11 +2,68 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class OnePhotonConfig:
+    """Traces of one-photon movies among those that `simulate_traces` makes.
+
+    The ranges cover what Minian and CNMF-E leave of miniscope movies. All
+    heights but `crosstalk` are in sd of the noise per frame.
+
+    Parameters
+    ----------
+    fraction
+        Fraction of the cells that are like this; the others are two-photon
+        cells. The following is per cell.
+    snr
+        Peak after one spike over the sd of the noise per frame (log-uniform).
+    neuropil, neuropil_tau_s
+        Sd and time constant in seconds of what the background model left of
+        the neuropil (log-uniform).
+    fluctuation, fluctuation_tau_s
+        Sd (uniform) and time constant in seconds (log-uniform) of faster
+        changes that no spike causes.
+    neighbours, crosstalk, subtracted_fraction
+        Mean number of other cells whose unlabelled transients are seen, their
+        height over the cell's own (log-uniform; never brighter than they are)
+        and the fraction of them that were subtracted.
+    shot_noise
+        Growth of the noise variance per sd of light (uniform).
+    smooth_fraction, smooth_frames
+        Fraction of cells whose noise is smooth in time, and the width of that
+        in frames (sd of a Gaussian, uniform).
+    cut_fraction, cut_percentile
+        Fraction of traces that are cut off at zero, as Minian's raw traces
+        are, and the percentile of the trace where zero lies (uniform).
+    rounded_fraction
+        Fraction of those that come in whole grey values.
+    """
+
+    fraction: float = 0.0
+    snr: Range = (2.0, 80.0)
+    neuropil: Range = (0.3, 15.0)
+    neuropil_tau_s: Range = (0.5, 5.0)
+    fluctuation: Range = (0.0, 2.0)
+    fluctuation_tau_s: Range = (0.05, 1.0)
+    neighbours: float = 2.0
+    crosstalk: Range = (0.005, 0.5)
+    subtracted_fraction: float = 0.15
+    shot_noise: Range = (0.0, 0.4)
+    smooth_fraction: float = 0.3
+    smooth_frames: Range = (0.3, 1.0)
+    cut_fraction: float = 0.6
+    cut_percentile: Range = (5.0, 60.0)
+    rounded_fraction: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.fraction <= 1:
+            raise ValueError(f"a fraction must be from 0 to 1, not {self.fraction}")
 
 
 @dataclass(frozen=True)
@@ -71,6 +128,8 @@ class TraceConfig:
     min_rise_snr, ignore_rise_snr
         Rises of at least the first, in sd of the noise, are transients;
         those below the second are not; between them nobody can say.
+    one_photon
+        Cells as CNMF finds them in one-photon movies; none by default.
     """
 
     seed: int = 0
@@ -110,6 +169,7 @@ class TraceConfig:
     repeat_fraction: float = 0.1
     min_rise_snr: float = 3.0
     ignore_rise_snr: float = 1.0
+    one_photon: OnePhotonConfig = field(default_factory=OnePhotonConfig)
 
     def __post_init__(self) -> None:
         if self.n_cells < 0 or self.n_frames < 1:

@@ -19,9 +19,10 @@ from napari_caltrig.simulation.disturbances import (
     ornstein_uhlenbeck,
     repeat_frames,
 )
-from napari_caltrig.simulation.trace_config import TraceConfig
+from napari_caltrig.simulation.one_photon import one_photon_traces
+from napari_caltrig.simulation.trace_config import OnePhotonConfig, TraceConfig
 
-__all__ = ["SimulatedTraces", "TraceConfig", "rising_spans", "simulate_traces"]
+__all__ = ["OnePhotonConfig", "SimulatedTraces", "TraceConfig", "rising_spans", "simulate_traces"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,8 @@ class SimulatedTraces:
     spikes
         Spike count of each frame, shape (cells, frames).
     sigma
-        Robust sd of the frame-to-frame noise of `dff`, shape (cells,).
+        Robust sd of the frame-to-frame noise of `dff`, shape (cells,); in
+        one-photon cells with that of the background's fast changes.
     spans
         One row per rise: ``unit_id, onset, peak`` (frames, inclusive; onset is
         the last frame before the rise) and ``snr`` (rise over `sigma`).
@@ -51,6 +53,8 @@ class SimulatedTraces:
         The cells' fast decay time constant in seconds, shape (cells,).
     spike_snr
         Peak after one spike over the sd of the noise, shape (cells,).
+    one_photon
+        Which cells are one-photon cells, shape (cells,).
     """
 
     dff: NDArray[np.float64]
@@ -63,6 +67,7 @@ class SimulatedTraces:
     frame_rate: float
     tau_decay_s: NDArray[np.float64]
     spike_snr: NDArray[np.float64]
+    one_photon: NDArray[np.bool_]
 
 
 def simulate_traces(config: TraceConfig) -> SimulatedTraces:
@@ -86,20 +91,41 @@ def simulate_traces(config: TraceConfig) -> SimulatedTraces:
         clean[i], spikes[i], one_spike[i], tau[i] = _signal(rng, config, trains[i])
     # from here on in units of one spike's peak, until the noisy trace is scaled to dF/F
     noise_sd = 1 / log_uniform(rng, config.snr, config.n_cells)
+    one_photon = np.zeros(config.n_cells, dtype=bool)
+    if config.one_photon.fraction > 0:
+        one_photon = rng.random(config.n_cells) < config.one_photon.fraction
+        noise_sd[one_photon] = 1 / log_uniform(rng, config.one_photon.snr, one_photon.sum())
     dff = add_contamination(rng, config, clean)
     dff += noise_sd[:, None] * noise(rng, config, clean)
     disturbance = noise_sd ** rng.uniform(0, 0.8, config.n_cells)
     dff += disturbance[:, None] * disturbances(rng, config)
     dff += rng.uniform(*config.offset, config.n_cells)[:, None]
+    cells = np.flatnonzero(one_photon)
+    if cells.size:
+        dff[cells], in_the_way = one_photon_traces(
+            rng, config.one_photon, config.frame_rate, clean, noise_sd, cells
+        )
     repeat_frames(rng, config, dff)
     amplitude = log_uniform(rng, config.amplitude, config.n_cells)
     dff *= amplitude[:, None]
     clean *= amplitude[:, None]
     sigma = _robust_sd(dff)
+    if cells.size:
+        sigma[cells] = in_the_way * amplitude[cells]
     spans = _spans(clean, one_spike * amplitude, sigma, config.frame_rate)
     label, weight = _paint(spans, shape, config)
     return SimulatedTraces(
-        dff, clean, spikes, sigma, spans, label, weight, config.frame_rate, tau, 1 / noise_sd
+        dff=dff,
+        clean=clean,
+        spikes=spikes,
+        sigma=sigma,
+        spans=spans,
+        label=label,
+        weight=weight,
+        frame_rate=config.frame_rate,
+        tau_decay_s=tau,
+        spike_snr=1 / noise_sd,
+        one_photon=one_photon,
     )
 
 
