@@ -179,7 +179,7 @@ def test_the_keys_in_the_docs_are_those_of_the_workspace():
     review = (ROOT / "src/napari_caltrig/widgets/review.py").read_text(encoding="utf-8")
     steps = (DOCS / "first-steps.md").read_text(encoding="utf-8")
     for key in ("A", "R", "U"):
-        assert f'("{key}", self._' in review
+        assert f'"{key}": self._' in review
         assert f"| ++{key.lower()}++ |" in steps
     for keys in ("Ctrl+Z", "Ctrl+Shift+Z"):
         assert f"({keys})" in review

@@ -135,6 +135,18 @@ def test_accept_and_reject_with_keys_and_undo(viewer, workspace, qtbot):
     assert table.model.value(row, table.model.columns.index("reason")) == "blood vessel"
 
 
+def test_the_review_keys_work_in_the_image_too(viewer, workspace, qtbot):
+    session = workspace.session
+    session.select([5])
+    canvas = viewer.window._qt_viewer.canvas.native
+    qtbot.keyClick(canvas, Qt.Key.Key_A)
+    assert session.status(5).status == "accepted"
+    qtbot.keyClick(canvas, Qt.Key.Key_U)
+    assert session.status(5).status == "unreviewed"
+    workspace.disconnect_all()
+    assert not {str(key) for key in viewer.keymap} & {"A", "R", "U"}
+
+
 def test_detecting_transients_shows_spans_and_is_one_edit(workspace, qtbot):
     session, detect = workspace.session, workspace.panel.detect
     detect.scope.setCurrentIndex(2)

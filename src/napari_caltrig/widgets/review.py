@@ -73,12 +73,15 @@ class Review(QWidget):
         )
         self._show()
 
+    @property
+    def keys(self) -> dict[str, Callable[[], None]]:
+        """What each letter does."""
+        return {"A": self._accept, "R": self._reject, "U": self._reset}
+
     def add_shortcuts(self, *widgets: QWidget) -> None:
         """Make the keys work while one of these widgets, or a child of it, has the focus."""
         keys: list[tuple[Any, Callable[[], None]]] = [
-            ("A", self._accept),
-            ("R", self._reject),
-            ("U", self._reset),
+            *self.keys.items(),
             (QKeySequence.StandardKey.Undo, self._undo),
             (QKeySequence.StandardKey.Redo, self._redo),
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSize, QTimer
@@ -14,6 +15,8 @@ from napari_caltrig.widgets.traces import TracePlot
 from napari_caltrig.widgets.welcome import Welcome
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from qtpy.QtGui import QCloseEvent
 
     from napari_caltrig.session import Session
@@ -55,10 +58,22 @@ class Workspace(QWidget):
             (self.sessions.closed, self._on_closed),
             (self.chooser.currentIndexChanged, self._show_current),
         )
+        self._keys = self._bind_keys()
         self.sessions.scan()
         self._show_current()
         # The viewer goes without closing its docks one by one.
         self.destroyed.connect(_Disconnect(self._links, self.sessions, self._panels))
+
+    def _bind_keys(self) -> list[str]:
+        """Let the review keys work in the image too; keys that are taken stay theirs."""
+        bound = []
+        for key in ("A", "R", "U"):
+            try:
+                self._viewer.bind_key(key, _press(weakref.ref(self), key))
+            except ValueError:
+                continue
+            bound.append(key)
+        return bound
 
     # What is open ------------------------------------------------------------
 
@@ -128,11 +143,24 @@ class Workspace(QWidget):
         self.sessions.close()
         self._links.disconnect()
         self._fit.stop()
+        while self._keys:
+            self._viewer.bind_key(self._keys.pop(), None)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Let go of the viewer."""
         self.disconnect_all()
         super().closeEvent(event)
+
+
+def _press(workspace: weakref.ref[Workspace], key: str) -> Callable[[Any], None]:
+    """What a review key does in the image; it must not keep a closed workspace alive."""
+
+    def judge_selected_cells(viewer: Any) -> None:
+        widget = workspace()
+        if widget is not None and widget.panel is not None:
+            widget.panel.review.keys[key]()
+
+    return judge_selected_cells
 
 
 class _LowStack(QStackedWidget):
