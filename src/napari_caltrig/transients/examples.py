@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import lfilter
 
 from napari_caltrig.simulation.traces import SimulatedTraces, TraceConfig, simulate_traces
 from napari_caltrig.transients.inputs import network_input
@@ -35,7 +36,9 @@ def simulate_cnmf(
     """Deconvolve simulated traces as imperfectly as pipelines do.
 
     The decay is wrong by a factor of 0.5 to 4 (the fast decay of two is taken
-    for the whole), sparsity is arbitrary, the baseline is a percentile.
+    for the whole), sparsity is arbitrary, the baseline is a percentile. Half
+    of the traces rise at once, as AR(1) models do, half within 20 to 150 ms,
+    as AR(2) models do.
 
     Parameters
     ----------
@@ -54,8 +57,18 @@ def simulate_cnmf(
         y = dff[i] - np.percentile(dff[i], rng.uniform(5, 40))
         sparsity = simulated.sigma[i] * rng.choice([0.0, rng.uniform(0.2, 2.0)])
         c[i], s[i] = deconvolve(y, rate, float(np.clip(tau, 0.1, 3)), sparsity=sparsity)
+        if rng.random() < 0.5:
+            c[i] = _with_rise(c[i], rng.uniform(0.02, 0.15) * rate)
         yra[i] = y - c[i]
     return CnmfTraces(c, s, yra)
+
+
+def _with_rise(c: NDArray[np.float64], tau: float) -> NDArray[np.float64]:
+    """`c` with exponential rises of `tau` frames, early by as much: the fit's middle stays."""
+    alpha = np.exp(-1 / tau)
+    slow = lfilter([1 - alpha], [1, -alpha], c, zi=[alpha * c[0]])[0]
+    early = min(round(tau), c.size - 1)
+    return np.concatenate((slow[early:], np.full(early, slow[-1])))
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,18 +124,19 @@ def examples(
     chosen = rng.random(simulation.n_cells) < with_c
     c = simulate_cnmf(rng, simulated, chosen).c
     features = network_input(simulated.dff, rate, c).features
-    weight = simulated.weight * (1 + _noise_bonus(simulated.spike_snr)[:, None] * simulated.label)
+    bonus = _noise_bonus(simulated.spike_snr) * ~simulated.one_photon
+    weight = simulated.weight * (1 + bonus[:, None] * simulated.label)
     n = features.shape[2] if window is None else min(window, features.shape[2])
     return Examples(_windows(features, n), _windows(simulated.label, n), _windows(weight, n))
 
 
 def _noise_bonus(spike_snr: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Extra weight of transients in noisy cells, shape (cells,): 0 to 1.2.
+    """Extra weight of transients in noisy cells, shape (cells,): 0 to 1.6.
 
     The threshold with the best F1 falls with the noise. The weights raise the
     network's answers there instead, so that one threshold serves all.
     """
-    return (1.2 / (1 + (spike_snr / 2) ** 2)).astype(np.float32)
+    return (1.6 / (1 + (spike_snr / 2) ** 2)).astype(np.float32)
 
 
 def _windows(array: NDArray[np.float32], n: int) -> NDArray[np.float32]:
