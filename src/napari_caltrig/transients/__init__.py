@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_caltrig.transients.by_hand import mark_transient
     from napari_caltrig.transients.detection import (
         detect_transients,
         detection_steps,
@@ -32,6 +33,7 @@ _HOME = {
     "detect_transients": "detection",
     "detection_steps": "detection",
     "dff_method": "dff",
+    "mark_transient": "by_hand",
     "model_threshold": "detection",
     "noise_level": "noise",
     "probability_steps": "detection",
@@ -53,6 +55,7 @@ __all__ = [
     "detect_transients",
     "detection_steps",
     "dff_method",
+    "mark_transient",
     "model_threshold",
     "noise_level",
     "probability_steps",
