@@ -20,25 +20,43 @@ if TYPE_CHECKING:
     from napari_caltrig.transients.dff import DffMethod, compute_dff, dff_method, with_dff
     from napari_caltrig.transients.noise import noise_level, running_percentile
     from napari_caltrig.transients.oasis import deconvolve
+    from napari_caltrig.transients.oasis_rule import detect_by_oasis, oasis_steps
+    from napari_caltrig.transients.rule import detect_by_rule, rule_steps
     from napari_caltrig.transients.scoring import TransientScores, score_transients
+    from napari_caltrig.transients.smoothing import (
+        NoiseFilter,
+        SavGol,
+        noise_trace,
+        savgol_trace,
+        snr_trace,
+    )
     from napari_caltrig.transients.spans import spans_from_probabilities
     from napari_caltrig.transients.training import TrainingConfig, train, train_steps
 
 _HOME = {
     "DffMethod": "dff",
+    "NoiseFilter": "smoothing",
+    "SavGol": "smoothing",
     "TrainingConfig": "training",
     "TransientScores": "scoring",
     "compute_dff": "dff",
     "deconvolve": "oasis",
+    "detect_by_oasis": "oasis_rule",
+    "detect_by_rule": "rule",
     "detect_transients": "detection",
     "detection_steps": "detection",
     "dff_method": "dff",
     "mark_transient": "by_hand",
     "model_threshold": "detection",
     "noise_level": "noise",
+    "noise_trace": "smoothing",
+    "oasis_steps": "oasis_rule",
     "probability_steps": "detection",
+    "rule_steps": "rule",
     "running_percentile": "noise",
+    "savgol_trace": "smoothing",
     "score_transients": "scoring",
+    "snr_trace": "smoothing",
     "spans_from_probabilities": "spans",
     "train": "training",
     "train_steps": "training",
@@ -48,19 +66,28 @@ _HOME = {
 
 __all__ = [
     "DffMethod",
+    "NoiseFilter",
+    "SavGol",
     "TrainingConfig",
     "TransientScores",
     "compute_dff",
     "deconvolve",
+    "detect_by_oasis",
+    "detect_by_rule",
     "detect_transients",
     "detection_steps",
     "dff_method",
     "mark_transient",
     "model_threshold",
     "noise_level",
+    "noise_trace",
+    "oasis_steps",
     "probability_steps",
+    "rule_steps",
     "running_percentile",
+    "savgol_trace",
     "score_transients",
+    "snr_trace",
     "spans_from_probabilities",
     "train",
     "train_steps",

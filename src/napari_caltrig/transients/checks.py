@@ -103,3 +103,35 @@ def checked_threshold(threshold: float) -> float:
     if not 0 < value < 1:
         raise ValueError(f"a threshold lies between 0 and 1 (exclusive), not at {threshold}")
     return value
+
+
+def checked_limit(value: float | None, default: float, name: str) -> float:
+    """A threshold of 0 or more.
+
+    Raises
+    ------
+    ValueError
+        If it is negative or not finite.
+    """
+    limit = default if value is None else float(value)
+    if not (np.isfinite(limit) and limit >= 0):
+        raise ValueError(f"the {name} is 0 or more, not {value}")
+    return limit
+
+
+def interval_in_frames(
+    seconds: float | None, frames: float | None, default: float, frame_rate: float
+) -> float:
+    """An interval that was given in seconds, in frames, or not at all.
+
+    Raises
+    ------
+    ValueError
+        If it was given twice, or is negative or not finite.
+    """
+    if seconds is not None and frames is not None:
+        raise ValueError("give the interval in seconds or in frames, not in both")
+    if seconds is not None:
+        # 0.1 s at 30 Hz is 3 frames, whatever the rounding of a product
+        return checked_limit(seconds, 0.0, "interval") * frame_rate + 1e-6
+    return checked_limit(frames, default, "interval") + 1e-6

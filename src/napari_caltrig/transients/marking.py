@@ -1,0 +1,92 @@
+"""Tables of transients from rises that a rule has found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from napari_caltrig.transients.rises import baselines, find_ends, onsets_and_peaks
+from napari_caltrig.transients.spans import COLUMNS, END_SHARE
+
+Rises = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""First and last frame of each rise of one cell, in order and without overlap."""
+
+NO_RISES: Rises = (np.zeros(0, np.int64), np.zeros(0, np.int64))
+BASELINE_S = 0.1
+_PEAK_SEARCH_S = 0.1
+
+
+def spans_from_rises(
+    rises: Sequence[Rises],
+    dff: NDArray[np.float64],
+    frame_rate: float,
+    unit_ids: Iterable[int],
+    *,
+    method: str,
+    model: str,
+) -> pd.DataFrame:
+    """Transients with onset, peak and end placed as `spans_from_probabilities` places them.
+
+    Parameters
+    ----------
+    rises
+        Of each cell.
+    dff
+        Shape (cells, frames), without gaps.
+    frame_rate
+        Frames per second (Hz).
+    unit_ids
+        Ids of the cells.
+    method, model
+        What the table says about its origin.
+
+    Returns
+    -------
+    DataFrame
+        As of `spans_from_probabilities`; the probability is NaN.
+    """
+    reach = max(round(_PEAK_SEARCH_S * frame_rate), 1)
+    width = max(round(BASELINE_S * frame_rate), 1)
+    tables = [empty_table()]
+    for unit_id, (first, last), y in zip(unit_ids, rises, dff, strict=True):
+        if not first.size:
+            continue
+        stop = np.minimum(last + 1 + reach, np.append(first[1:], y.size))
+        onset, peak = onsets_and_peaks(y, first, stop)
+        base = baselines(y, onset, width)
+        amplitude = y[peak] - base
+        level = base + END_SHARE * amplitude
+        end = find_ends(y, peak, np.append(onset[1:], y.size), level, width)
+        tables.append(marks(unit_id, onset, peak, end, amplitude, method=method, model=model))
+    return joined(tables)
+
+
+def marks(
+    unit_id: int,
+    onset: NDArray[np.int64],
+    peak: NDArray[np.int64],
+    end: NDArray[np.int64],
+    amplitude: NDArray[np.float64],
+    *,
+    method: str,
+    model: str,
+) -> pd.DataFrame:
+    """Transients of one cell as a table; the probability is NaN."""
+    columns = {"unit_id": unit_id, "onset": onset, "peak": peak, "end": end}
+    table = pd.DataFrame(columns).astype("int64")
+    return table.assign(amplitude=amplitude, probability=np.nan, method=method, model=model)
+
+
+def empty_table() -> pd.DataFrame:
+    """The table of no transients, with the right column types."""
+    kinds = dict.fromkeys(COLUMNS[:4], "int64") | dict.fromkeys(COLUMNS[4:6], "float64")
+    table = pd.DataFrame({name: [] for name in COLUMNS[:6]}).astype(kinds)
+    return table.assign(method="", model="")
+
+
+def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables below each other; the first one where all are empty."""
+    return pd.concat([t for t in tables if len(t)] or [tables[0]], ignore_index=True)
