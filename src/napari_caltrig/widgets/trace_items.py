@@ -29,6 +29,7 @@ OTHER_COLOR = "#5bbf8a"
 
 METHOD_COLORS = {
     "manual": (90, 200, 120),
+    "confirmed": (40, 190, 190),
     "network": (255, 140, 60),
     "rule": (80, 170, 255),
 }

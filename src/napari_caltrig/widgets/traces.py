@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 
 from napari_caltrig.viewer.links import Links
 from napari_caltrig.viewer.loader import TraceLoader
+from napari_caltrig.widgets.marking import Marking, MarkingViewBox
 from napari_caltrig.widgets.plot import FrameAxis, apply_theme, pg
 from napari_caltrig.widgets.trace_items import (
     OTHER_COLOR,
@@ -58,7 +59,7 @@ class TracePlot(QWidget):
         self._viewer = viewer
         self._scales: dict[tuple[int, str], Scale] = {}
         self._axis = FrameAxis(session.clock)
-        self.plot = pg.PlotWidget(axisItems={"bottom": self._axis})
+        self.plot = pg.PlotWidget(viewBox=MarkingViewBox(), axisItems={"bottom": self._axis})
         self._build_plot()
         self._curves = Curves(self.plot.getPlotItem())
         self._spans = Spans(self.plot.getPlotItem())
@@ -68,6 +69,8 @@ class TracePlot(QWidget):
         self.plot.addItem(self._playhead)
         self.signals = {name: self._signal_box(name) for name in session.trace_names}
         self.events = self._events_box()
+        self.marking = Marking(session, self.plot, self._bottoms, self._first_signal)
+        self.marking.add_shortcuts(self)
         self._hint = QLabel()
         self._build_layout()
         self._loader = TraceLoader(session, self._show_busy)
@@ -102,7 +105,7 @@ class TracePlot(QWidget):
         self.plot.setMinimumHeight(120)
         self.plot.setToolTip(
             "Drag to pan, wheel to zoom. Click: go to that frame. "
-            "Double-click: select only that cell."
+            "Double-click: select only that cell. Click a transient to select it."
         )
 
     def _signal_box(self, name: str) -> QCheckBox:
@@ -144,6 +147,7 @@ class TracePlot(QWidget):
         self.seconds.setEnabled(self._session.clock.is_known)
         self.seconds.toggled.connect(self._on_seconds)
         bar.addWidget(self.seconds)
+        bar.addWidget(self.marking)
         whole = QPushButton("Whole recording")
         whole.clicked.connect(self.show_all)
         bar.addWidget(whole)
@@ -164,6 +168,9 @@ class TracePlot(QWidget):
     def shown_signals(self) -> list[str]:
         """Names of the signals that are switched on."""
         return [name for name, box in self.signals.items() if box.isChecked()]
+
+    def _first_signal(self) -> str | None:
+        return next(iter(self.shown_signals), None)
 
     def show_all(self) -> None:
         """Zoom out to the whole recording."""
@@ -237,7 +244,7 @@ class TracePlot(QWidget):
         """Cell ids beside their rows; values of the first signal for a single cell."""
         axis = self.plot.getPlotItem().getAxis("left")
         bottoms = self._bottoms()
-        first = next(iter(self.shown_signals), None)
+        first = self._first_signal()
         if len(bottoms) == 1 and first is not None:
             unit_id = next(iter(bottoms))
             scale = self._scales.get((unit_id, first))
@@ -300,6 +307,7 @@ class TracePlot(QWidget):
             if 0 <= row < len(self.rows):
                 self._session.select((self.rows[row],))
         else:
+            self.marking.click(point.x(), point.y())
             self._session.set_frame(round(point.x()))
 
     def _on_seconds(self, on: bool) -> None:
@@ -310,6 +318,7 @@ class TracePlot(QWidget):
     def disconnect_all(self) -> None:
         """Stop listening, loading and drawing."""
         self._links.disconnect()
+        self.marking.disconnect_all()
         self._loader.stop()
         self._redraw_timer.stop()
         self._frame_timer.stop()
