@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from napari_caltrig.transients.attention_networks import LocalTransformer, Transformer
 from napari_caltrig.transients.caltrig_networks import CalTrigGRU, CalTrigGRUHidden
 from napari_caltrig.transients.inputs import CHANNELS
 
@@ -60,7 +61,55 @@ class ConvGRU(nn.Module):
         return logits[:, :n_frames]
 
 
-ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"ConvGRU": ConvGRU}
+class ConvLSTM(nn.Module):
+    """`ConvGRU` with an LSTM in the place of the GRU.
+
+    Parameters
+    ----------
+    channels
+        Input channels.
+    filters, kernel
+        Features and width, in frames, of the convolution.
+    group
+        Frames per step of the LSTM.
+    hidden, layers
+        Units per direction and layers of the LSTM.
+    """
+
+    def __init__(
+        self,
+        channels: int = len(CHANNELS),
+        filters: int = 24,
+        kernel: int = 9,
+        group: int = 2,
+        hidden: int = 28,
+        layers: int = 2,
+    ) -> None:
+        super().__init__()
+        self.group = group
+        self.conv = nn.Conv1d(channels, filters, kernel, padding=kernel // 2)
+        self.lstm = nn.LSTM(filters * group, hidden, layers, bidirectional=True)
+        self.head = nn.Linear(2 * hidden, group)
+        nn.init.constant_(self.head.bias, -3.0)  # rises are rare
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (cells, frames) of features (cells, channels, frames)."""
+        n, _, n_frames = x.shape
+        x = torch.relu(self.conv(x))
+        x = nn.functional.pad(x, (0, -n_frames % self.group))
+        steps = x.reshape(n, x.shape[1], -1, self.group)
+        steps = steps.permute(2, 0, 1, 3).reshape(-1, n, x.shape[1] * self.group)
+        hidden, _ = self.lstm(steps)
+        logits: Tensor = self.head(hidden).permute(1, 0, 2).reshape(n, -1)
+        return logits[:, :n_frames]
+
+
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
+    "ConvGRU": ConvGRU,
+    "ConvLSTM": ConvLSTM,
+    "Transformer": Transformer,
+    "LocalTransformer": LocalTransformer,
+}
 _CALTRIG = {"CalTrigGRU": CalTrigGRU, "CalTrigGRUHidden": CalTrigGRUHidden}
 
 

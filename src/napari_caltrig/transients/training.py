@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from napari_caltrig.simulation.traces import TraceConfig
-from napari_caltrig.steps import Progress, Step, Steps, run
+from napari_caltrig.steps import Progress, run
 from napari_caltrig.transients.examples import examples
+from napari_caltrig.transients.learning import Learner, LearningStep, Schedule, unfinished_path
+from napari_caltrig.transients.validation import event_f1, scored_simulation
 from napari_caltrig.weights import ModelCard, save_model
 
 COMMAND = "napari-caltrig train transients"
+PRESETS: dict[str, dict[str, Any]] = {
+    "gru": {},
+    "lstm": {"architecture": "ConvLSTM"},
+    "transformer": {"architecture": "Transformer", "learning_rate": 2e-3},
+    "local-transformer": {"architecture": "LocalTransformer", "learning_rate": 2e-3},
+}
+"""What distinguishes the trainings of the shipped models."""
+_EVALUATE_EVERY = 100
+_HELD_BACK_SEED = 2**31 + 1  # beyond the seeds that `examples` draws
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,26 @@ class TrainingConfig:
     version: str = "1.0.0"
     folder: Path | None = None
 
+    @classmethod
+    def preset(cls, architecture: str, **changes: Any) -> TrainingConfig:
+        """Return the training of a shipped model.
+
+        Parameters
+        ----------
+        architecture
+            A name in `PRESETS`; also the model's name unless `changes` has another.
+        **changes
+            Fields with other values.
+
+        Raises
+        ------
+        ValueError
+            If there is no such architecture.
+        """
+        if architecture not in PRESETS:
+            raise ValueError(f"unknown architecture {architecture!r}; known: {', '.join(PRESETS)}")
+        return cls(**{"name": architecture, **PRESETS[architecture], **changes})
+
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ValueError(f"training needs at least one step, not {self.steps}")
@@ -81,7 +110,12 @@ class TrainingConfig:
             raise ValueError(f"with_c is a fraction from 0 to 1, not {self.with_c}")
 
 
-def train(config: TrainingConfig | None = None, progress: Progress | None = None) -> Path:
+def train(
+    config: TrainingConfig | None = None,
+    progress: Progress | None = None,
+    *,
+    resume: bool = False,
+) -> Path:
     """Train a network and save it with its card.
 
     Parameters
@@ -89,55 +123,83 @@ def train(config: TrainingConfig | None = None, progress: Progress | None = None
     config
         The shipped model's by default.
     progress
-        Called with a `steps.Step` now and then; an exception stops the work.
+        Called with a `learning.LearningStep` now and then; an exception stops
+        the work.
+    resume
+        Go on with an interrupted training of this configuration, if there is one.
 
     Returns
     -------
     Path
         The ``.safetensors`` file; the card lies beside it.
+
+    Raises
+    ------
+    FormatError
+        If the interrupted training is damaged or of another configuration.
     """
-    return run(train_steps(config), progress)
+    return run(train_steps(config, resume=resume), progress)
 
 
-def train_steps(config: TrainingConfig | None = None) -> Steps[Path]:
-    """`train` as a generator; close it to cancel: nothing is saved then."""
+def train_steps(
+    config: TrainingConfig | None = None, *, resume: bool = False
+) -> Generator[LearningStep, None, Path]:
+    """`train` as a generator; close it to cancel.
+
+    No model is saved then, but what `resume` needs to go on: the result is the
+    same to the last bit, however often a training was interrupted.
+    """
     import torch
 
-    from napari_caltrig.transients.networks import build_network, single_threaded
+    from napari_caltrig.transients.networks import build_network
 
     config = TrainingConfig() if config is None else config
-    rng = np.random.default_rng(config.seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         network = build_network(config.architecture, config.arguments)
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, config.learning_rate, total_steps=config.steps + 1, pct_start=0.1
-    )
-    mean_loss = 0.0
-    for k in range(config.steps):
-        with single_threaded():  # sums of several threads would differ from run to run
-            batch = examples(rng, config.simulation, config.rates_hz, config.with_c, config.window)
-            label, weight = torch.from_numpy(batch.label), torch.from_numpy(batch.weight)
-            logits = network(torch.from_numpy(batch.features))
-            loss = torch.nn.functional.binary_cross_entropy_with_logits(
-                logits, label, weight, reduction="sum"
-            ) / torch.count_nonzero(weight)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-        mean_loss += (float(loss.detach()) - mean_loss) / min(k + 1, 100)
-        yield Step(k + 1, config.steps, f"training {config.name}: loss {mean_loss:.4f}")
-    weights = {name: t.detach().numpy() for name, t in network.state_dict().items()}
-    return save_model(_card(config, mean_loss), weights, config.folder)
+    schedule = Schedule(config.steps, config.learning_rate, config.weight_decay)
+    learner = Learner(network, schedule, config.seed, _settings(config))
+    unfinished = unfinished_path(config.name, config.folder)
+    if resume and unfinished.is_file():
+        learner.load(unfinished)
+    held_back = [scored_simulation(config.simulation, _HELD_BACK_SEED)]
+    try:
+        while learner.step < config.steps:
+            batch = examples(
+                learner.rng, config.simulation, config.rates_hz, config.with_c, config.window
+            )
+            learner.learn(batch)
+            f1 = None
+            if learner.step % _EVALUATE_EVERY == 0 or learner.step == config.steps:
+                f1 = learner.notes["f1"] = event_f1(network, held_back, config.threshold)
+                learner.save(unfinished)
+            yield LearningStep(
+                learner.step,
+                config.steps,
+                f"training {config.name}: loss {learner.mean_loss:.4f}",
+                learner.mean_loss,
+                f1,
+            )
+        card = _card(config, learner.mean_loss, learner.notes["f1"])
+        path = save_model(card, learner.weights(), config.folder)
+    except BaseException:
+        if learner.step:
+            learner.save(unfinished)
+        raise
+    unfinished.unlink(missing_ok=True)
+    return path
 
 
-def _card(config: TrainingConfig, loss: float) -> ModelCard:
+def _settings(config: TrainingConfig) -> dict[str, Any]:
     settings = asdict(config)
+    del settings["folder"]
+    return settings
+
+
+def _card(config: TrainingConfig, loss: float, f1: float) -> ModelCard:
+    settings = asdict(config)
+    key_of = {PRESETS[k].get("architecture", "ConvGRU"): k for k in PRESETS}
+    option = f" --architecture {key_of.get(config.architecture, config.architecture)}"
     for key in ("name", "architecture", "arguments", "threshold", "version", "folder", "seed"):
         del settings[key]
     return ModelCard(
@@ -151,8 +213,11 @@ def _card(config: TrainingConfig, loss: float) -> ModelCard:
         seed=config.seed,
         training={
             "data": "simulated traces only (napari_caltrig.simulation.traces)",
-            "command": f"{COMMAND} --seed {config.seed}",
+            "command": f"{COMMAND}{option} --seed {config.seed}",
             "settings": settings,
         },
-        scores={"training loss (mean of the last 100 steps)": round(loss, 5)},
+        scores={
+            "training loss (mean of the last 100 steps)": round(loss, 5),
+            "simulated traces held back (event F1, +-0.2 s)": round(f1, 3),
+        },
     )

@@ -1,0 +1,310 @@
+"""Teach a model the transients that a person has confirmed, without unlearning the old ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_caltrig.simulation.traces import TraceConfig
+from napari_caltrig.steps import Progress, run
+from napari_caltrig.transients.labelled import LabelledTraces
+from napari_caltrig.transients.learning import Learner, LearningStep, Schedule, unfinished_path
+from napari_caltrig.transients.own_examples import OwnWindows, mixed, replayed_examples
+from napari_caltrig.transients.validation import event_f1, scored, scored_simulation
+from napari_caltrig.weights import ModelCard, load_model, save_model
+
+_MIN_CELLS_FOR_VALIDATION = 3
+_HELD_BACK_SEED = 2**31 + 1
+
+
+@dataclass(frozen=True)
+class TuningConfig:
+    """How a model learns from a person's cells.
+
+    Parameters
+    ----------
+    name
+        Name of the new model.
+    base
+        Model to begin with: a name or the path of a ``.safetensors`` file.
+    seed
+        Of the split and of every batch.
+    steps
+        Most batches.
+    learning_rate
+        Highest rate; a quarter of that of a training from nothing, so that the
+        model bends and does not break.
+    batch, window
+        Examples per batch and frames per example.
+    replay
+        Share of simulated examples in a batch. They keep the old task alive
+        (rehearsal, Robins 1995).
+    max_loss_of_old
+        By how much event F1 on simulated traces may fall. Weights beyond are
+        never kept.
+    validation
+        Share of the cells that are held back to stop in time; at least one.
+    evaluate_every, patience
+        Steps between two scores, and how many of them may pass without a better one.
+    simulation
+        What the replayed traces look like.
+    folder
+        Where to save; the user's model folder by default.
+    """
+
+    name: str
+    base: str = "gru"
+    seed: int = 0
+    steps: int = 200
+    learning_rate: float = 1e-3
+    batch: int = 48
+    window: int = 400
+    replay: float = 0.5
+    max_loss_of_old: float = 0.02
+    validation: float = 0.2
+    evaluate_every: int = 20
+    patience: int = 4
+    simulation: TraceConfig = field(
+        default_factory=lambda: TraceConfig(n_cells=48, n_frames=800, min_rise_snr=1.8)
+    )
+    folder: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name or Path(self.name).name != self.name:
+            raise ValueError(f"a model needs a name that can be a file name, not {self.name!r}")
+        if self.steps < 1 or self.batch < 2 or self.evaluate_every < 1 or self.patience < 1:
+            raise ValueError("steps, batch, evaluate_every and patience must be positive")
+        if not 0 <= self.replay < 1:
+            raise ValueError(f"replay is a fraction from 0 to below 1, not {self.replay}")
+
+
+def tune(
+    data: Sequence[LabelledTraces],
+    config: TuningConfig,
+    progress: Progress | None = None,
+    *,
+    resume: bool = False,
+) -> Path:
+    """Teach a model the transients of some labelled cells, and save it with its card.
+
+    Parameters
+    ----------
+    data
+        Labelled cells of one or more recordings.
+    config
+        How.
+    progress
+        Called with a `learning.LearningStep` now and then; an exception stops
+        the work.
+    resume
+        Go on with an interrupted training with this configuration and these
+        labels, if there is one.
+
+    Returns
+    -------
+    Path
+        The ``.safetensors`` file; the card lies beside it.
+
+    Raises
+    ------
+    ValueError
+        If there is no labelled cell, or the base cannot learn.
+    FormatError
+        If there is no such base model.
+
+    Notes
+    -----
+    Whole cells are held back for validation, one in five. The weights with the
+    best event F1 on them are kept, provided the model finds simulated
+    transients as well as before (`TuningConfig.max_loss_of_old`). With fewer
+    than three labelled cells none is held back, and the last weights that pass
+    this test are kept.
+    """
+    return run(tune_steps(data, config, resume=resume), progress)
+
+
+def tune_steps(
+    data: Sequence[LabelledTraces], config: TuningConfig, *, resume: bool = False
+) -> Generator[LearningStep, None, Path]:
+    """`tune` as a generator; close it to cancel, and `resume` to go on."""
+    from napari_caltrig.transients.networks import ARCHITECTURES, build_network
+
+    data = [part for part in data if len(part)]
+    if not data:
+        raise ValueError("there is no cell with confirmed transients to learn from")
+    card, weights = load_model(config.base, "transients")
+    if card.architecture not in ARCHITECTURES:
+        raise ValueError(f"{card.name} is a CalTrig checkpoint and cannot learn here")
+    learned, held_back = split_cells(data, config.validation, config.seed)
+    yield LearningStep(0, config.steps, "preparing traces")
+    network = build_network(card.architecture, card.arguments, weights)
+    network.train()
+    schedule = Schedule(config.steps, config.learning_rate, warm_up=0.2)
+    learner = Learner(network, schedule, config.seed, _settings(config, card, data))
+    own = OwnWindows(learned, config.window)
+    simulated = replayed_examples(config.simulation, config.window, config.seed)
+    parts = [scored(part) for part in held_back]
+    old = [scored_simulation(config.simulation, _HELD_BACK_SEED)]
+    unfinished = unfinished_path(config.name, config.folder)
+    if resume and unfinished.is_file():
+        learner.load(unfinished)
+    else:
+        learner.notes = {
+            "f1": [event_f1(network, parts, card.threshold)],
+            "old": [event_f1(network, old, card.threshold)],
+            "best": 0,
+        }
+        learner.keep_as_best()
+    try:
+        yield _step(learner, config, scores=True)
+        while learner.step < config.steps and not _is_over(learner, config):
+            n_old = round(config.batch * config.replay)
+            batch = own.draw(learner.rng, config.batch - n_old)
+            learner.learn(mixed(batch, simulated, learner.rng, n_old))
+            at_score = learner.step % config.evaluate_every == 0 or learner.step == config.steps
+            if at_score:
+                f1 = event_f1(network, parts, card.threshold)
+                _note(learner, f1, event_f1(network, old, card.threshold), config)
+                learner.save(unfinished)
+            yield _step(learner, config, scores=at_score)
+        new = _card(config, card, data, (learned, held_back), learner)
+        path = save_model(new, learner.best, config.folder)
+    except BaseException:
+        if learner.step:
+            learner.save(unfinished)
+        raise
+    unfinished.unlink(missing_ok=True)
+    return path
+
+
+def split_cells(
+    data: Sequence[LabelledTraces], share: float, seed: int
+) -> tuple[list[LabelledTraces], list[LabelledTraces]]:
+    """Cells to learn from and cells held back; no cell is in both.
+
+    Parameters
+    ----------
+    data
+        Labelled cells of one or more recordings.
+    share
+        Of the cells to hold back; at least one, none of fewer than three.
+    seed
+        Of the split.
+    """
+    cells = [(i, row) for i, part in enumerate(data) for row in range(len(part))]
+    n_back = max(1, round(share * len(cells))) if len(cells) >= _MIN_CELLS_FOR_VALIDATION else 0
+    order = np.random.default_rng([seed, len(cells)]).permutation(len(cells))
+    back = {cells[k] for k in order[:n_back]}
+    rows = [
+        [[r for r in range(len(part)) if ((i, r) in back) == wanted] for wanted in (False, True)]
+        for i, part in enumerate(data)
+    ]
+    learned = [part.select(r[0]) for part, r in zip(data, rows, strict=True) if r[0]]
+    held_back = [part.select(r[1]) for part, r in zip(data, rows, strict=True) if r[1]]
+    return learned, held_back
+
+
+# Stopping in time --------------------------------------------------------------
+
+
+def _note(learner: Learner, f1: float, old: float, config: TuningConfig) -> None:
+    """Keep the weights if they are the best that have not unlearned the old task."""
+    notes = learner.notes
+    best = notes["f1"][notes["best"]]
+    notes["f1"].append(f1)
+    notes["old"].append(old)
+    remembers = not old < notes["old"][0] - config.max_loss_of_old
+    if remembers and (math.isnan(f1) or math.isnan(best) or f1 > best):
+        notes["best"] = len(notes["f1"]) - 1
+        learner.keep_as_best()
+
+
+def _is_over(learner: Learner, config: TuningConfig) -> bool:
+    scores = learner.notes["f1"]
+    if math.isnan(scores[0]):  # nothing held back: there is nothing to stop by
+        return False
+    return len(scores) - 1 - int(learner.notes["best"]) >= config.patience
+
+
+def _step(learner: Learner, config: TuningConfig, *, scores: bool) -> LearningStep:
+    f1, old = learner.notes["f1"][-1], learner.notes["old"][-1]
+    text = f"training {config.name}"
+    if learner.step:
+        text += f": loss {learner.mean_loss:.4f}"
+    if not math.isnan(f1):
+        text += f", F1 {f1:.3f}"
+    held = None if math.isnan(f1) or not scores else f1
+    return LearningStep(
+        learner.step, config.steps, text, learner.mean_loss, held, old if scores else None
+    )
+
+
+# Card --------------------------------------------------------------------------
+
+
+def _settings(
+    config: TuningConfig, card: ModelCard, data: Sequence[LabelledTraces]
+) -> dict[str, Any]:
+    settings = asdict(config)
+    del settings["folder"]
+    labels = [
+        [part.name, part.unit_ids.tolist(), part.spans.to_numpy().sum(axis=0).tolist()]
+        for part in data
+    ]
+    return {**settings, "base sha256": card.sha256, "labels": labels}
+
+
+def _card(
+    config: TuningConfig,
+    base: ModelCard,
+    data: Sequence[LabelledTraces],
+    split: tuple[Sequence[LabelledTraces], Sequence[LabelledTraces]],
+    learner: Learner,
+) -> ModelCard:
+    settings = asdict(config)
+    for key in ("name", "base", "folder", "seed"):
+        del settings[key]
+    notes = learner.notes
+    best = int(notes["best"])
+    n_cells, n_transients = sum(map(len, data)), sum(len(part.spans) for part in data)
+    scores: dict[str, Any] = {
+        "simulated traces (event F1, +-0.2 s)": {
+            "before": round(notes["old"][0], 3),
+            "after": round(notes["old"][best], 3),
+        }
+    }
+    if not math.isnan(notes["f1"][0]):
+        scores["own cells held back (event F1, +-0.2 s)"] = {
+            "cells": sum(map(len, split[1])),
+            "before": round(notes["f1"][0], 3),
+            "after": round(notes["f1"][best], 3),
+        }
+    return ModelCard(
+        name=config.name,
+        kind="transients",
+        architecture=base.architecture,
+        arguments=dict(base.arguments),
+        version=f"{base.version}+own",
+        threshold=base.threshold,
+        description=(
+            f"{base.name} {base.version}, taught with {n_transients} transients of {n_cells} cells"
+        ),
+        licence=base.licence,
+        seed=config.seed,
+        training={
+            "data": {
+                part.name or f"recording {i + 1}": part.unit_ids.tolist()
+                for i, part in enumerate(data)
+            },
+            "base": f"{base.name} {base.version}",
+            "base sha256": base.sha256,
+            "steps": min(best * config.evaluate_every, config.steps),
+            "settings": settings,
+        },
+        scores=scores,
+    )

@@ -1,0 +1,142 @@
+"""Event F1 of a network in training, on cells that it does not learn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from napari_caltrig.simulation.traces import TraceConfig, simulate_traces
+from napari_caltrig.transients.inputs import network_input
+from napari_caltrig.transients.labelled import LabelledTraces
+from napari_caltrig.transients.scoring import score_transients
+from napari_caltrig.transients.spans import spans_from_probabilities
+
+if TYPE_CHECKING:
+    import torch
+
+_WINDOW, _CONTEXT, _ROWS = 1024, 96, 32
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredTraces:
+    """Traces ready to be scored again and again.
+
+    Parameters
+    ----------
+    features, frames_per_step, alive
+        See `inputs.NetworkInput`.
+    dff, frame_rate
+        The traces, (cells, frames), and their rate in Hz.
+    truth
+        Columns ``unit_id, onset, peak`` and maybe ``snr``; `unit_id` is the row.
+    open_frames
+        Frames about which nobody has decided, shape (cells, frames): what is
+        found there counts for nothing.
+    """
+
+    features: NDArray[np.float32]
+    frames_per_step: int
+    alive: NDArray[np.bool_]
+    dff: NDArray[np.float64]
+    frame_rate: float
+    truth: pd.DataFrame
+    open_frames: NDArray[np.bool_]
+
+
+def scored(traces: LabelledTraces) -> ScoredTraces:
+    """A person's labels as truth."""
+    seen = network_input(traces.dff, traces.frame_rate, traces.c)
+    row_of = {int(u): row for row, u in enumerate(traces.unit_ids)}
+    truth = traces.spans.assign(unit_id=traces.spans["unit_id"].map(row_of))
+    return ScoredTraces(
+        seen.features,
+        seen.frames_per_step,
+        seen.alive,
+        traces.dff,
+        traces.frame_rate,
+        truth,
+        traces.weight == 0,
+    )
+
+
+def scored_simulation(simulation: TraceConfig, seed: int) -> ScoredTraces:
+    """Simulated traces that no training sees: 32 cells of 60 s at 25 Hz.
+
+    Parameters
+    ----------
+    simulation
+        What the traces look like; its size and rate are replaced.
+    seed
+        Of these traces.
+    """
+    s = simulate_traces(replace(simulation, seed=seed, n_cells=32, n_frames=1500, frame_rate=25.0))
+    seen = network_input(s.dff, 25.0)
+    nothing_open = np.zeros(s.dff.shape, dtype=np.bool_)
+    return ScoredTraces(
+        seen.features, seen.frames_per_step, seen.alive, s.dff, 25.0, s.spans, nothing_open
+    )
+
+
+def event_f1(network: torch.nn.Module, parts: list[ScoredTraces], threshold: float) -> float:
+    """F1 of transients (onsets within 0.2 s), the mean over `parts`; NaN without any.
+
+    Parameters
+    ----------
+    network
+        See `networks.build_network`.
+    parts
+        What to score; each counts the same.
+    threshold
+        Probability that a transient needs.
+    """
+    was_training = network.training
+    network.eval()
+    scores = [_f1(network, part, threshold) for part in parts]
+    network.train(was_training)
+    known = [s for s in scores if np.isfinite(s)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def _f1(network: torch.nn.Module, part: ScoredTraces, threshold: float) -> float:
+    p = probabilities(network, part.features)
+    p[~part.alive] = 0
+    p = np.repeat(p, part.frames_per_step, axis=1)[:, : part.dff.shape[1]]
+    p[~np.isfinite(part.dff)] = 0
+    found = spans_from_probabilities(p, part.dff, part.frame_rate, threshold)
+    row, onset = found["unit_id"].to_numpy(), found["onset"].to_numpy()
+    found = found[~part.open_frames[row, onset]]
+    return score_transients(found, part.truth, part.frame_rate).f1
+
+
+def probabilities(network: torch.nn.Module, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probability of each step of the network, shape (cells, steps).
+
+    Parameters
+    ----------
+    network
+        On the CPU.
+    features
+        Shape (cells, channels, steps).
+    """
+    import torch
+
+    window = int(getattr(network, "window", _WINDOW))
+    context = int(getattr(network, "context", _CONTEXT))
+    n_cells, _, n_steps = features.shape
+    width = min(n_steps, window + 2 * context)
+    starts = [*range(0, n_steps - width, window), n_steps - width]
+    places = [(cell, start) for cell in range(n_cells) for start in starts]
+    result = np.zeros((n_cells, n_steps), dtype=np.float32)
+    for k in range(0, len(places), _ROWS):
+        part = places[k : k + _ROWS]
+        batch = np.stack([features[cell, :, start : start + width] for cell, start in part])
+        with torch.inference_mode():
+            p = torch.sigmoid(network(torch.from_numpy(batch))).numpy()
+        for (cell, start), one in zip(part, p, strict=True):
+            first = context if start else 0  # those frames lack context; the window before has it
+            result[cell, start + first : start + width] = one[first:]
+    return result
