@@ -15,7 +15,8 @@ def open_recording(path: str | PathLike[str], *, frame_rate: float | None = None
     ----------
     path
         What the pipeline wrote: a Minian session or one of its folders or files,
-        a CaImAn ``.hdf5``, or a movie alone.
+        a CaImAn ``.hdf5``, or a movie alone. Or a ``.caltrig`` file: its recording,
+        at the frame rate that the user set there.
     frame_rate
         Frames per second (Hz); outranks what the recording says of itself. Only
         the frame rate of `clock` changes, no frame is dropped or resampled.
@@ -36,7 +37,13 @@ def open_recording(path: str | PathLike[str], *, frame_rate: float | None = None
     from napari_caltrig.formats import read
     from napari_caltrig.transients import with_dff
 
-    recording = read(Path(path).expanduser().absolute())
+    path = Path(path).expanduser().absolute()
+    if path.suffix == ".caltrig":
+        from napari_caltrig.curation import load_curation, recording_path
+
+        frame_rate = load_curation(path).frame_rate if frame_rate is None else frame_rate
+        path = recording_path(path)
+    recording = read(path)
     if frame_rate is not None:
         recording = recording.replace(clock=recording.clock.with_rate(frame_rate))
     return with_dff(recording)
