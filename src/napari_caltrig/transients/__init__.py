@@ -10,6 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_caltrig.transients.by_hand import mark_transient
+    from napari_caltrig.transients.comparing import Agreement, agreement, scores_against
+    from napari_caltrig.transients.confirming import (
+        CONFIRM_MODES,
+        Confirmed,
+        confirm,
+        with_amplitudes,
+    )
     from napari_caltrig.transients.detection import (
         detect_transients,
         detection_steps,
@@ -34,12 +41,17 @@ if TYPE_CHECKING:
     from napari_caltrig.transients.training import TrainingConfig, train, train_steps
 
 _HOME = {
+    "Agreement": "comparing",
+    "CONFIRM_MODES": "confirming",
+    "Confirmed": "confirming",
     "DffMethod": "dff",
     "NoiseFilter": "smoothing",
     "SavGol": "smoothing",
     "TrainingConfig": "training",
     "TransientScores": "scoring",
+    "agreement": "comparing",
     "compute_dff": "dff",
+    "confirm": "confirming",
     "deconvolve": "oasis",
     "detect_by_oasis": "oasis_rule",
     "detect_by_rule": "rule",
@@ -56,21 +68,28 @@ _HOME = {
     "running_percentile": "noise",
     "savgol_trace": "smoothing",
     "score_transients": "scoring",
+    "scores_against": "comparing",
     "snr_trace": "smoothing",
     "spans_from_probabilities": "spans",
     "train": "training",
     "train_steps": "training",
     "transient_probabilities": "detection",
+    "with_amplitudes": "confirming",
     "with_dff": "dff",
 }
 
 __all__ = [
+    "CONFIRM_MODES",
+    "Agreement",
+    "Confirmed",
     "DffMethod",
     "NoiseFilter",
     "SavGol",
     "TrainingConfig",
     "TransientScores",
+    "agreement",
     "compute_dff",
+    "confirm",
     "deconvolve",
     "detect_by_oasis",
     "detect_by_rule",
@@ -87,11 +106,13 @@ __all__ = [
     "running_percentile",
     "savgol_trace",
     "score_transients",
+    "scores_against",
     "snr_trace",
     "spans_from_probabilities",
     "train",
     "train_steps",
     "transient_probabilities",
+    "with_amplitudes",
     "with_dff",
 ]
 
