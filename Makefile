@@ -11,7 +11,7 @@ ON_SCREEN := $(if $(filter Linux,$(shell uname -s)),$(HEADLESS),)
 .DEFAULT_GOAL := test
 
 $(VENV)/ready: pyproject.toml constraints.txt
-	tools/system-libraries
+	PYTHON="$(PYTHON)" tools/system-libraries
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(INSTALL) --upgrade pip
 	$(INSTALL) torch
