@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from napari_caltrig.recording import Transients
 from napari_caltrig.transients.checks import checked_rate
@@ -112,6 +112,89 @@ def score_transients(
     index = pd.Index(ids, name="unit_id")
     cells = pd.DataFrame(np.array(rows).reshape(-1, len(columns)), index, columns, dtype="int64")
     return _summary(cells, np.concatenate(errors), n_frames is not None)
+
+
+def match_transients(
+    predicted: pd.DataFrame | Transients,
+    truth: pd.DataFrame | Transients,
+    frame_rate: float,
+    tolerance_s: float = 0.2,
+    *,
+    min_snr: float = MIN_SNR,
+) -> NDArray[np.str_]:
+    """Say of each found transient whether it is right, as `score_transients` counts it.
+
+    Parameters
+    ----------
+    predicted, truth, frame_rate, tolerance_s, min_snr
+        As in `score_transients`.
+
+    Returns
+    -------
+    ndarray
+        ``"right"``, ``"false"`` or ``"ignored"`` (matched to a known transient
+        that is too small to insist on) for each row of `predicted`.
+    """
+    tolerance = math.floor(tolerance_s * checked_rate(frame_rate) + 1e-6)
+    found, known = _checked(predicted, "predicted"), _checked(truth, "truth")
+    verdict = np.full(len(found), "false", dtype="<U7")
+    counted = known["snr"].to_numpy() >= min_snr if "snr" in known else np.ones(len(known), bool)
+    onset, of_known = found["onset"].to_numpy(np.int64), known.groupby("unit_id").indices
+    for unit_id, rows in found.groupby("unit_id").indices.items():
+        others = of_known.get(unit_id, np.zeros(0, np.int64))
+        match = _match(
+            onset[rows], known["onset"].to_numpy(np.int64)[others], counted[others], tolerance
+        )
+        verdict[rows[match[(match >= 0) & counted[others]]]] = "right"
+        verdict[rows[match[(match >= 0) & ~counted[others]]]] = "ignored"
+    return verdict
+
+
+def calibration_error(
+    probability: ArrayLike, right: ArrayLike, n_bins: int = 10
+) -> tuple[float, pd.DataFrame]:
+    """How far probabilities are from the share of transients that are right.
+
+    The expected calibration error of Naeini et al. (AAAI 2015): the mean over
+    bins of equal width of ``|mean probability - share right|``, weighted by
+    the transients in each.
+
+    Parameters
+    ----------
+    probability
+        Of each transient, 0 to 1; NaN ones are left out.
+    right
+        Whether each one is right.
+    n_bins
+        Number of bins between 0 and 1.
+
+    Returns
+    -------
+    error : float
+        NaN without any transient.
+    bins : DataFrame
+        Columns ``probability, right, n``, one row per bin that holds any.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ, a probability is outside 0 to 1, or there is
+        not at least one bin.
+    """
+    p, hit = np.asarray(probability, dtype=np.float64), np.asarray(right, dtype=bool)
+    if p.ndim != 1 or p.shape != hit.shape or n_bins < 1:
+        raise ValueError(f"{p.shape} probabilities, {hit.shape} answers, {n_bins} bins")
+    p, hit = p[~np.isnan(p)], hit[~np.isnan(p)]
+    if p.size and not (p.min() >= 0 and p.max() <= 1):
+        raise ValueError("probabilities lie between 0 and 1")
+    table = pd.DataFrame({"probability": p, "right": hit.astype(float), "n": 1.0})
+    in_bin = np.minimum((p * n_bins).astype(np.int64), n_bins - 1)
+    grouped = table.groupby(in_bin)
+    bins = grouped.mean().assign(n=grouped.size())
+    if not p.size:
+        return math.nan, bins
+    gap = (bins["probability"] - bins["right"]).abs()
+    return float((gap * bins["n"]).sum() / p.size), bins
 
 
 def _checked(table: pd.DataFrame | Transients, name: str) -> pd.DataFrame:
