@@ -25,6 +25,7 @@ from napari_caltrig.steps import Step, Steps
 if TYPE_CHECKING:
     from napari_caltrig.curation import Change, Curation, CurationStore, Edit, MissedCell
     from napari_caltrig.recording import Clock, Recording
+    from napari_caltrig.transients.methods import Method
 
 _CACHE_BYTES = 400_000_000
 
@@ -240,55 +241,16 @@ class Session:
         return dict(zip(unit_ids, compute_dff(painted, method="percentile"), strict=True))
 
     def detection_steps(
-        self, unit_ids: Sequence[int], *, model: str = "gru", threshold: float | None = None
+        self, unit_ids: Sequence[int], *, method: Method = "network", **options: Any
     ) -> Steps[pd.DataFrame]:
-        """Find transients in some cells; a worker's job, changes nothing.
+        """Find transients in some cells: see `session_transients.detection_steps`."""
+        from napari_caltrig import session_transients
 
-        Returns
-        -------
-        DataFrame
-            See `napari_caltrig.detect_transients`.
+        return session_transients.detection_steps(self, unit_ids, method=method, **options)
 
-        Raises
-        ------
-        ValueError
-            If the frame rate is unknown.
-        """
-        from napari_caltrig.transients import detection_steps
-
-        frame_rate = self.clock.frame_rate
-        if frame_rate is None:
-            raise ValueError("the frame rate is unknown: set it first")
-        pipeline = [u for u in unit_ids if u in self.recording.footprints]
-        missed = [u for u in unit_ids if u in self.curation.missed_cells]
-        tables = []
-        if pipeline:
-            rows = [self.recording.footprints.index_of(u) for u in pipeline]
-            yield Step(0, 0, "Reading traces")
-            dff = np.asarray(self.recording.traces["dff"][rows])
-            c = (
-                np.asarray(self.recording.traces["C"][rows])
-                if "C" in self.recording.traces
-                else None
-            )
-            tables.append(
-                (
-                    yield from detection_steps(
-                        dff, frame_rate, c=c, unit_ids=pipeline, model=model, threshold=threshold
-                    )
-                )
-            )
-        if missed:
-            traces = yield from self._missed_steps([self.curation.missed_cells[u] for u in missed])
-            dff = np.stack([traces["dff", u].values for u in missed])
-            tables.append(
-                (
-                    yield from detection_steps(
-                        dff, frame_rate, unit_ids=missed, model=model, threshold=threshold
-                    )
-                )
-            )
-        return pd.concat(tables, ignore_index=True)
+    def missed_trace_steps(self, unit_ids: Iterable[int]) -> Steps[dict[TraceKey, Pyramid]]:
+        """Traces ``raw`` and ``dff`` of missed cells, taken from the movie where needed."""
+        return self._missed_steps([self.curation.missed_cells[u] for u in unit_ids])
 
     def add_traces(self, traces: Mapping[TraceKey, Pyramid]) -> None:
         """Keep traces in memory (the least recently used ones make room) and say so."""
