@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QPushButton, QWidget
 
 from napari_caltrig.viewer.links import Links
 from napari_caltrig.viewer.work import notify_error
+from napari_caltrig.widgets.history import History
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +50,8 @@ class Review(QWidget):
         )
         self.reset = _button("Reset", "Take the judgement back (U)", self._reset)
         self.undo = _button("Undo", "Undo the last edit (Ctrl+Z)", self._undo)
+        self.history = _button("History …", "Every edit, and the way back to it", self._history)
+        self._history_dialog: History | None = None
         self.redo = _button("Redo", "Redo (Ctrl+Shift+Z)", self._redo)
         self.reason = QComboBox()
         self.reason.setEditable(True)
@@ -60,11 +63,12 @@ class Review(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.accept, 0, 0)
         layout.addWidget(self.reject, 0, 1)
-        layout.addWidget(self.reason, 0, 2, 1, 2)
+        layout.addWidget(self.reason, 0, 2, 1, 3)
         layout.addWidget(self.reset, 1, 0)
         layout.addWidget(self._progress, 1, 1)
         layout.addWidget(self.undo, 1, 2)
         layout.addWidget(self.redo, 1, 3)
+        layout.addWidget(self.history, 1, 4)
         layout.setColumnStretch(2, 1)
         layout.setColumnStretch(3, 1)
         self._links = Links(
@@ -106,6 +110,12 @@ class Review(QWidget):
         if self._session.selection:
             self._try(lambda: self._session.do(SetStatus(self._session.selection, status, reason)))
 
+    def _history(self) -> None:
+        if self._history_dialog is None:
+            self._history_dialog = History(self._session, self)
+        self._history_dialog.show()
+        self._history_dialog.raise_()
+
     def _undo(self) -> None:
         self._try(self._session.undo)
 
@@ -135,6 +145,9 @@ class Review(QWidget):
     def disconnect_all(self) -> None:
         """Stop listening."""
         self._links.disconnect()
+        if self._history_dialog is not None:
+            self._history_dialog.disconnect_all()
+            self._history_dialog.close()
 
 
 def _button(text: str, tip: str, slot: Callable[[], None]) -> QPushButton:

@@ -1,0 +1,132 @@
+"""Everything that was done to a recording: what, when, by whom; and the way back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QBrush, QColor
+from qtpy.QtWidgets import (
+    QDialog,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_caltrig.viewer.links import Links
+from napari_caltrig.viewer.work import notify_error
+
+if TYPE_CHECKING:
+    from qtpy.QtGui import QShowEvent
+
+    from napari_caltrig.curation import Entry
+    from napari_caltrig.session import Session
+
+_UNDONE = QBrush(QColor(128, 128, 128))
+
+
+class History(QDialog):
+    """The edits of a session, the newest first; stays open beside the viewer.
+
+    Parameters
+    ----------
+    session
+        Whose edits.
+    """
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self.setWindowTitle(f"History of {session.recording.name}")
+        self.resize(620, 420)
+        self.list = QTreeWidget()
+        self.list.setHeaderLabels(["edit", "when", "by"])
+        self.list.setRootIsDecorated(False)
+        self.list.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.go = QPushButton("Go to the state after this edit")
+        self.go.setToolTip("Undo, or redo, up to the selected edit. Nothing is ever removed here.")
+        self.go.clicked.connect(lambda _=False: self._go())
+        self._hint = QLabel("Grey edits are undone.")
+        row = QHBoxLayout()
+        row.addWidget(self._hint, 1)
+        row.addWidget(self.go)
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.list, 1)
+        layout.addLayout(row)
+        self._links = Links(
+            (session.curation_changed, self._refresh),
+            (self.list.itemSelectionChanged, self._show_button),
+        )
+        self._refresh()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Read the log when it is looked at, not with every edit."""
+        super().showEvent(event)
+        self._refresh()
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The edits that are listed, the newest first; undo and redo are no edits."""
+        return [e for e in reversed(self._session.store.history()) if e.act == "do"]
+
+    def _refresh(self, *_: Any) -> None:
+        if not self.isVisible():
+            return
+        self.list.clear()
+        for entry in self.entries:
+            when = entry.time_utc.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+            item = QTreeWidgetItem([entry.description, when, entry.user])
+            item.setData(0, Qt.ItemDataRole.UserRole, entry.seq)
+            item.setToolTip(0, f"edit {entry.seq}, napari-caltrig {entry.app_version}")
+            if entry.undone:
+                for column in range(3):
+                    item.setForeground(column, _UNDONE)
+            self.list.addTopLevelItem(item)
+        for column in (1, 2):
+            self.list.resizeColumnToContents(column)
+        self._show_button()
+
+    def _show_button(self) -> None:
+        self.go.setEnabled(bool(self.list.selectedItems()) and not self._session.store.read_only)
+
+    def _go(self) -> None:
+        from napari_caltrig.curation import CurationError
+
+        chosen = self.list.selectedItems()
+        if not chosen:
+            return
+        try:
+            self.go_to(chosen[0].data(0, Qt.ItemDataRole.UserRole))
+        except CurationError as error:
+            notify_error(error)
+
+    def go_to(self, seq: int) -> None:
+        """Undo or redo until the edit with this number is the last one that counts.
+
+        An edit that was undone and then overtaken by another one cannot be
+        redone; the state then is the one before it.
+
+        Raises
+        ------
+        CurationError
+            If a step could not be stored; the steps before it stay.
+        """
+        undone = {e.seq: e.undone for e in self.entries}
+        if undone[seq]:
+            while self._session.store.can_redo and self._is_undone(seq):
+                self._session.redo()
+        else:
+            for _ in range(sum(later > seq and not gone for later, gone in undone.items())):
+                self._session.undo()
+
+    def _is_undone(self, seq: int) -> bool:
+        return next(e.undone for e in self.entries if e.seq == seq)
+
+    def disconnect_all(self) -> None:
+        """Stop listening."""
+        self._links.disconnect()

@@ -1,0 +1,56 @@
+"""The history of edits and the way back."""
+
+import pytest
+
+from napari_caltrig.curation import SetStatus
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def history(workspace):
+    """The history after three edits, the last one undone."""
+    session = workspace.session
+    for unit_id in (0, 2, 3):
+        session.do(SetStatus((unit_id,), "accepted"))
+    session.undo()
+    workspace.panel.review.history.click()
+    return workspace.panel.review._history_dialog
+
+
+def listed(history):
+    return [history.list.topLevelItem(i).text(0) for i in range(history.list.topLevelItemCount())]
+
+
+def accepted(workspace):
+    return workspace.session.curation.with_status("accepted")
+
+
+def test_it_lists_the_newest_edit_first(history):
+    assert listed(history) == ["Accept cell 3", "Accept cell 2", "Accept cell 0"]
+    assert [e.undone for e in history.entries] == [True, False, False]
+
+
+def test_it_follows_while_it_is_open(history, workspace):
+    workspace.session.do(SetStatus((5,), "rejected", "vessel"))
+    assert listed(history)[0].endswith("vessel")
+
+
+def test_it_goes_back_and_forth(history, workspace):
+    history.list.topLevelItem(2).setSelected(True)
+    history.go.click()
+    assert accepted(workspace) == [0]
+    history.list.topLevelItem(0).setSelected(True)
+    history.go.click()
+    assert accepted(workspace) == [0, 2, 3]
+
+
+def test_what_was_overtaken_cannot_come_back(history, workspace):
+    workspace.session.do(SetStatus((5,), "accepted"))
+    history.go_to(3)
+    assert accepted(workspace) == [0, 2, 5]
+
+
+def test_it_closes_with_the_workspace(history, workspace):
+    workspace.disconnect_all()
+    assert not history.isVisible()
