@@ -85,6 +85,23 @@ def test_a_missed_cell_has_the_mean_of_its_pixels_as_raw_trace(session):
     assert session.cell_table().loc[unit_id, "SNR"] > 0
 
 
+@pytest.mark.parametrize("n_movie", [590, 610])
+def test_a_movie_of_another_length_leaves_the_frames_in_place(recording, n_movie):
+    movie = np.asarray(recording.movies["processed"])
+    longer = np.concatenate([movie, movie])[:n_movie]
+    odd = recording.replace(movies={"processed": longer})
+    with CurationStore.for_recording(odd) as store:
+        session = Session(odd, store)
+        unit_id = paint(session)
+        session.add_traces(run(session.load_steps([("raw", unit_id), ("dff", unit_id)])))
+        raw = session.trace("raw", unit_id).values
+    assert len(raw) == 600
+    n = min(n_movie, 600)
+    expected = movie[:n].reshape(n, -1)[:, [0, 1, 80, 81]].mean(1)
+    np.testing.assert_allclose(raw[:n], expected, rtol=1e-5)
+    assert np.isnan(raw[n:]).all()
+
+
 def test_a_changed_missed_cell_forgets_its_old_trace(session):
     unit_id = paint(session)
     session.add_traces(run(session.load_steps([("raw", unit_id)])))

@@ -217,6 +217,7 @@ class Session:
         if new:
             masks = self.curation.missed_footprints().select(c.unit_id for c in new)
             values = yield from mean_trace_steps(self.recording.movie, masks)
+            values = _on_frames(values, self.recording.n_frames)
             raw.update({c.unit_id: row for c, row in zip(new, values, strict=True)})
         dff = self._missed_dff(raw)
         result = {("raw", unit_id): Pyramid(values) for unit_id, values in raw.items()}
@@ -236,7 +237,7 @@ class Session:
             format="missed cells",
             footprints=self.curation.missed_footprints().select(unit_ids),
             clock=self.clock,
-            traces={"raw": values[:, : self.recording.n_frames]},
+            traces={"raw": values},
         )
         return dict(zip(unit_ids, compute_dff(painted, method="percentile"), strict=True))
 
@@ -354,6 +355,14 @@ def _snr(dff: NDArray[Any]) -> list[float]:
     with np.errstate(all="ignore"):
         height = np.nanpercentile(dff, 99.9, axis=1) - np.nanmedian(dff, axis=1)
         return [float(v) for v in height / noise_level(dff)]
+
+
+def _on_frames(values: NDArray[Any], n_frames: int) -> NDArray[np.float64]:
+    """Traces of a movie on the frames of the recording; a movie that ends early leaves a gap."""
+    result = np.full((len(values), n_frames), np.nan)
+    n = min(n_frames, values.shape[1])
+    result[:, :n] = values[:, :n]
+    return result
 
 
 def _centre(pixels: Any, width: int) -> tuple[float, float]:
