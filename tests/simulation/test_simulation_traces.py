@@ -8,7 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_caltrig.simulation.activity import calcium_activity, calcium_kernel, spike_trains
-from napari_caltrig.simulation.traces import TraceConfig, rising_spans, simulate_traces
+from napari_caltrig.simulation.traces import (
+    OnePhotonConfig,
+    TraceConfig,
+    rising_spans,
+    simulate_traces,
+)
 
 
 def test_spikes_come_at_the_rate_asked_for():
@@ -103,6 +108,65 @@ def test_without_disturbances_the_trace_is_signal_and_noise():
     )  # fmt: skip
     simulated = simulate_traces(config)
     np.testing.assert_allclose(simulated.dff, simulated.clean, atol=1e-4)
+
+
+def one_photon(seed=0, n_cells=12, n_frames=1500, frame_rate=20.0, **ranges):
+    config = OnePhotonConfig(fraction=1.0, **ranges)
+    return TraceConfig(seed, n_cells, n_frames, frame_rate, one_photon=config, repeat_fraction=0)
+
+
+def test_only_the_wanted_fraction_is_one_photon_and_the_rest_stays_as_it_was():
+    assert not simulate_traces(TraceConfig(n_cells=20, n_frames=100)).one_photon.any()
+    half = TraceConfig(n_cells=200, n_frames=100, one_photon=OnePhotonConfig(fraction=0.5))
+    assert 0.3 < simulate_traces(half).one_photon.mean() < 0.7
+    a, b = simulate_traces(half), simulate_traces(half)
+    np.testing.assert_array_equal(a.dff, b.dff)
+
+
+def test_one_photon_traces_rest_on_zero_where_they_are_cut_off():
+    cut = simulate_traces(one_photon(cut_fraction=1.0, cut_percentile=(40, 40)))
+    assert (cut.dff >= 0).all()
+    np.testing.assert_allclose((cut.dff == 0).mean(axis=1), 0.4, atol=0.05)
+    whole = simulate_traces(one_photon(cut_fraction=0.0))
+    assert (whole.dff == 0).mean() < 0.01
+
+
+def test_transients_of_neighbours_are_seen_and_not_labelled():
+    quiet = {
+        "neuropil": (1e-6, 2e-6), "fluctuation": (0, 0), "cut_fraction": 0.0, "shot_noise": (0, 0),
+        "snr": (1e6, 2e6), "subtracted_fraction": 0.0,
+    }  # fmt: skip
+    alone = simulate_traces(one_photon(neighbours=0.0, **quiet))
+    np.testing.assert_allclose(alone.dff, alone.clean, atol=1e-3 * np.ptp(alone.clean))
+    mixed = simulate_traces(one_photon(neighbours=5.0, crosstalk=(0.3, 0.5), **quiet))
+    extra = mixed.dff - mixed.clean
+    swing = np.ptp(mixed.clean, axis=1)
+    assert (np.ptp(extra, axis=1) > 0.2 * swing).mean() > 0.5
+    spans = mixed.spans
+    rises = [
+        mixed.clean[cell, peak] - mixed.clean[cell, onset]
+        for cell, onset, peak, _ in spans.itertuples(index=False, name=None)
+    ]
+    assert min(rises) > 0
+
+
+def test_the_background_counts_among_what_a_rise_stands_out_of():
+    calm = simulate_traces(one_photon(neuropil=(0.01, 0.02), fluctuation=(0, 0), neighbours=0.0))
+    wild = simulate_traces(one_photon(neuropil=(40, 50), fluctuation=(0, 0), neighbours=0.0))
+    assert np.median(wild.sigma * wild.spike_snr) > 2 * np.median(calm.sigma * calm.spike_snr)
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.5, np.nan])
+def test_an_impossible_fraction_is_refused(fraction):
+    with pytest.raises(ValueError, match="fraction"):
+        OnePhotonConfig(fraction=fraction)
+
+
+@pytest.mark.parametrize(("n_cells", "n_frames"), [(1, 1), (1, 50), (3, 2), (0, 10)])
+def test_the_smallest_one_photon_fields_work(n_cells, n_frames):
+    simulated = simulate_traces(one_photon(n_cells=n_cells, n_frames=n_frames))
+    assert np.isfinite(simulated.dff).all()
+    assert simulated.dff.shape == (n_cells, n_frames)
 
 
 def test_rises_are_found_and_joined_over_one_flat_frame():

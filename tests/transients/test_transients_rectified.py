@@ -24,7 +24,8 @@ def test_a_constant_trace_has_no_noise():
     assert noise_level(np.ones((2, 100))).tolist() == [0, 0]
 
 
-def test_a_genuine_minian_session_is_not_flooded_with_transients(shared_data):
+@pytest.mark.parametrize("with_c", [True, False])
+def test_a_genuine_minian_session_is_not_flooded_with_transients(shared_data, with_c):
     """Against the truth of the simulated movie that Minian analysed."""
     path = shared_data("minian", "session1")
     recording = open_recording(path)
@@ -35,7 +36,7 @@ def test_a_genuine_minian_session_is_not_flooded_with_transients(shared_data):
     cosine = (found @ a.T) / norms / np.linalg.norm(a, axis=1)
     cells = np.flatnonzero(cosine.max(axis=1) > 0.8)
     dff, c = (np.asarray(recording.traces[name][cells]) for name in ("dff", "C"))
-    table = detect_transients(dff, 20.0, c=c, unit_ids=cells)
+    table = detect_transients(dff, 20.0, c=c if with_c else None, unit_ids=cells)
     hits = false = missed = 0
     for unit_id in cells:
         frames = np.flatnonzero(s[cosine[unit_id].argmax()])
@@ -47,4 +48,4 @@ def test_a_genuine_minian_session_is_not_flooded_with_transients(shared_data):
         false += (~near.any(axis=1)).sum()
     assert len(cells) > 30
     assert hits / (hits + missed) > 0.9
-    assert hits / (hits + false) > 0.5
+    assert hits / (hits + false) > 0.85

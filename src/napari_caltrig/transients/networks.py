@@ -38,7 +38,7 @@ class ConvGRU(nn.Module):
         channels: int = len(CHANNELS),
         filters: int = 24,
         kernel: int = 9,
-        group: int = 2,
+        group: int = 4,
         hidden: int = 32,
         layers: int = 2,
     ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_ONSET_SHARE = 0.1
+_ONSET_SHARE = 0.05
 _FIRST_BLOCK = 32  # frames: most transients are over long before the recording is
 
 

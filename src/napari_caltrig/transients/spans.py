@@ -102,7 +102,7 @@ def spans_from_probabilities(
     Notes
     -----
     The peak is the highest frame of the rise and of the 0.1 s after it. The
-    onset is the last frame of the rise at which dF/F is still within a tenth
+    onset is the last frame of the rise at which dF/F is still within a twentieth
     of the way from its two lowest frames to the peak: the network's own first frame is
     often one or two early where noise happens to rise before the signal.
     """

@@ -7,10 +7,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from napari_caltrig.simulation.traces import TraceConfig
+from napari_caltrig.simulation.traces import OnePhotonConfig, TraceConfig
 from napari_caltrig.steps import Progress, run
 from napari_caltrig.transients.examples import examples
-from napari_caltrig.transients.learning import Learner, LearningStep, Schedule, unfinished_path
+from napari_caltrig.transients.learning import (
+    SAVE_EVERY,
+    Learner,
+    LearningStep,
+    Schedule,
+    unfinished_path,
+)
 from napari_caltrig.transients.validation import event_f1, scored_simulation
 from napari_caltrig.weights import ModelCard, save_model
 
@@ -66,19 +72,24 @@ class TrainingConfig:
 
     name: str = "gru"
     seed: int = 0
-    steps: int = 1600
+    steps: int = 3000
     learning_rate: float = 4e-3
     weight_decay: float = 1e-3
     rates_hz: tuple[float, float] = (4.0, 45.0)
     with_c: float = 0.4
     window: int = 400
     simulation: TraceConfig = field(
-        default_factory=lambda: TraceConfig(n_cells=48, n_frames=800, min_rise_snr=1.8)
+        default_factory=lambda: TraceConfig(
+            n_cells=48,
+            n_frames=800,
+            min_rise_snr=1.8,
+            one_photon=OnePhotonConfig(fraction=0.3),
+        )
     )
     architecture: str = "ConvGRU"
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    threshold: float = 0.53
-    version: str = "1.0.0"
+    threshold: float = 0.57
+    version: str = "1.1.0"
     folder: Path | None = None
 
     @classmethod
@@ -146,8 +157,9 @@ def train_steps(
 ) -> Generator[LearningStep, None, Path]:
     """`train` as a generator; close it to cancel.
 
-    No model is saved then, but what `resume` needs to go on: the result is the
-    same to the last bit, however often a training was interrupted.
+    No model is saved then, but what `resume` needs to go on from the last tenth
+    step: the result is the same to the last bit, however often a training was
+    interrupted.
     """
     import torch
 
@@ -163,29 +175,25 @@ def train_steps(
     if resume and unfinished.is_file():
         learner.load(unfinished)
     held_back = [scored_simulation(config.simulation, _HELD_BACK_SEED)]
-    try:
-        while learner.step < config.steps:
-            batch = examples(
-                learner.rng, config.simulation, config.rates_hz, config.with_c, config.window
-            )
-            learner.learn(batch)
-            f1 = None
-            if learner.step % _EVALUATE_EVERY == 0 or learner.step == config.steps:
-                f1 = learner.notes["f1"] = event_f1(network, held_back, config.threshold)
-                learner.save(unfinished)
-            yield LearningStep(
-                learner.step,
-                config.steps,
-                f"training {config.name}: loss {learner.mean_loss:.4f}",
-                learner.mean_loss,
-                f1,
-            )
-        card = _card(config, learner.mean_loss, learner.notes["f1"])
-        path = save_model(card, learner.weights(), config.folder)
-    except BaseException:
-        if learner.step:
+    while learner.step < config.steps:
+        batch = examples(
+            learner.rng, config.simulation, config.rates_hz, config.with_c, config.window
+        )
+        learner.learn(batch)
+        f1 = None
+        if learner.step % _EVALUATE_EVERY == 0 or learner.step == config.steps:
+            f1 = learner.notes["f1"] = event_f1(network, held_back, config.threshold)
+        if learner.step % SAVE_EVERY == 0:
             learner.save(unfinished)
-        raise
+        yield LearningStep(
+            learner.step,
+            config.steps,
+            f"training {config.name}: loss {learner.mean_loss:.4f}",
+            learner.mean_loss,
+            f1,
+        )
+    card = _card(config, learner.mean_loss, learner.notes["f1"])
+    path = save_model(card, learner.weights(), config.folder)
     unfinished.unlink(missing_ok=True)
     return path
 

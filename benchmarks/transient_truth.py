@@ -1,0 +1,210 @@
+"""Traces with known transients, for `benchmarks/transients.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from napari_caltrig import open_recording
+from napari_caltrig.simulation.traces import OnePhotonConfig, TraceConfig, simulate_traces
+from napari_caltrig.transients.examples import simulate_cnmf
+
+# fast decay in seconds: what a user would know about the indicator
+DECAY_S = {"GCaMP6f": 0.4, "GCaMP6s": 0.9, "jGCaMP7f": 0.35, "jGCaMP8m": 0.2}
+QUIET_S = 5.0
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """Traces of some recordings, and their transients.
+
+    Parameters
+    ----------
+    title
+        What it is.
+    fs
+        Frame rate in Hz.
+    dff, spikes
+        One array per recording, (frames,).
+    spans
+        Columns ``unit_id`` (the recording), ``onset, peak, snr``.
+    cell
+        Name of the cell of each recording.
+    decay_s
+        Fast decay time constant of each recording in seconds.
+    c, s
+        As `dff`, where CNMF has run.
+    """
+
+    title: str
+    fs: float
+    dff: list[np.ndarray]
+    spikes: list[np.ndarray]
+    spans: pd.DataFrame
+    cell: np.ndarray
+    decay_s: Sequence[float]
+    c: list[np.ndarray] | None = None
+    s: list[np.ndarray] | None = None
+
+
+def recorded(folder: Path, rate: int, nu: float) -> Truth:
+    """dF/F with simultaneously recorded spikes at a frame rate and noise level (0: its own)."""
+    stored = rate if (folder / f"dev_{rate}hz.npz").is_file() else 2 * rate
+    with np.load(folder / f"dev_{stored}hz.npz", allow_pickle=False) as z:
+        data = {key: z[key] for key in z.files}
+    dff, spikes, spans = [], [], []
+    for r in range(len(data["offsets"]) - 1):
+        part = slice(*data["offsets"][r : r + 2])
+        of_spans = slice(*data["span_offsets"][r : r + 2])
+        y, n = data["dff"][part].astype(float), data["spikes"][part]
+        span, snr = data["spans"][of_spans].astype(int), data["span_snr"][of_spans].astype(float)
+        sigma = _sigma(y)
+        if stored != rate:
+            y, n, span = _halved(y, n, span)
+        y = _with_noise(y, float(rate), nu, r)
+        snr = snr * (data["sigma"][r] if stored == rate else sigma) / _sigma(y)
+        if stored == rate and not nu:
+            snr = data["span_snr"][of_spans]
+        dff.append(y)
+        spikes.append(n)
+        table = pd.DataFrame(span, columns=["onset", "peak"]).assign(unit_id=r, snr=snr)
+        spans.append(table)
+    known = pd.concat(spans, ignore_index=True)
+    minutes = sum(map(len, dff)) / rate / 60
+    title = (
+        f"{rate} Hz, {f'nu = {nu:g}' if nu else 'own noise'}: {len(set(data['cell']))} cells, "
+        f"{minutes:.0f} min, {int((known['snr'] >= 3).sum())} events"
+    )
+    decay = [DECAY_S[str(i)] for i in data["indicator"]]
+    return Truth(title, float(rate), dff, spikes, known, data["cell"], decay)
+
+
+def _halved(
+    y: np.ndarray, spikes: np.ndarray, spans: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Half the frame rate: means of pairs of frames; onset and peak in the frames they fall in."""
+    n = len(y) // 2 * 2
+    onset = np.maximum((spans[:, 0] + 1) // 2 - 1, 0)
+    coarse = np.column_stack((onset, np.maximum(spans[:, 1] // 2, onset)))
+    coarse = np.minimum(coarse, n // 2 - 1)
+    return y[:n].reshape(-1, 2).mean(axis=1), spikes[:n].reshape(-1, 2).sum(axis=1), coarse
+
+
+def _with_noise(y: np.ndarray, fs: float, nu: float, seed: int) -> np.ndarray:
+    """White noise up to `nu`."""
+    if _nu(y, fs) >= nu:
+        return y
+    noise = np.random.default_rng([0, seed]).standard_normal(y.size)
+    low, high = 0.0, nu * np.sqrt(fs) / 50
+    for _ in range(40):
+        middle = (low + high) / 2
+        too_quiet = _nu(y + middle * noise, fs) < nu
+        low, high = (middle, high) if too_quiet else (low, middle)
+    return y + high * noise
+
+
+def _nu(y: np.ndarray, fs: float) -> float:
+    return float(np.median(np.abs(np.diff(y))) / np.sqrt(fs) * 100)
+
+
+def _sigma(y: np.ndarray) -> float:
+    return float(np.median(np.abs(np.diff(y))) / (0.6745 * np.sqrt(2)))
+
+
+def simulated_cnmf(kind: str) -> Truth:
+    """One-photon CNMF traces that no training has seen, at 20 Hz.
+
+    ``"clear"`` ones are cells as people verify them: well above the noise,
+    little of their neighbours. ``"mixed"`` ones are all that the simulation
+    makes.
+    """
+    one = OnePhotonConfig(fraction=1.0)
+    sparse: dict[str, object] = {}
+    if kind == "clear":
+        one = OnePhotonConfig(
+            fraction=1.0, snr=(10.0, 80.0), crosstalk=(0.005, 0.05), neuropil=(0.3, 3.0),
+            fluctuation=(0.0, 0.5),
+        )  # fmt: skip
+        sparse = {"rate_hz": (0.01, 0.1), "burst_rate_hz": (0.01, 0.1), "fast_fraction": 0.0}
+    config = TraceConfig(
+        seed=2**31 + 2, n_cells=60, n_frames=6000, frame_rate=20.0, one_photon=one, **sparse
+    )
+    simulated = simulate_traces(config)
+    cnmf = simulate_cnmf(np.random.default_rng(1), simulated)
+    n = int((simulated.spans["snr"] >= 3).sum())
+    return Truth(
+        f"simulated one-photon CNMF traces, {kind}, 20 Hz: 60 cells, 300 min, {n} events",
+        20.0,
+        list(simulated.dff),
+        list(simulated.spikes),
+        simulated.spans,
+        np.arange(60),
+        np.clip(simulated.tau_decay_s, 0.1, 3).tolist(),
+        list(cnmf.c),
+        list(cnmf.s),
+    )
+
+
+def false_per_minute(found: pd.DataFrame, truth: Truth) -> float:
+    """Detections far from any rise per minute of stretches of 5 s or more without a spike."""
+    false = frames = 0
+    reach = int(0.2 * truth.fs)
+    for r, spikes in enumerate(truth.spikes):
+        silent = np.concatenate(([False], spikes == 0, [False]))
+        edges = np.flatnonzero(np.diff(silent.astype(int)))
+        quiet = np.zeros(spikes.size, dtype=bool)
+        for a, b in zip(edges[::2], edges[1::2], strict=True):
+            quiet[a:b] = b - a >= QUIET_S * truth.fs
+        frames += int(quiet.sum())
+        for onset in truth.spans.loc[truth.spans["unit_id"] == r, "onset"]:
+            quiet[max(onset - reach, 0) : onset + reach + 1] = False
+        onsets = found.loc[found["unit_id"] == r, "onset"].to_numpy(dtype=int)
+        false += int(quiet[onsets].sum())
+    return false / (frames / truth.fs / 60) if frames else float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class MinianSession:
+    """Cells of a session that match a true cell; arrays (cells, frames)."""
+
+    dff: np.ndarray
+    c: np.ndarray
+    s: np.ndarray
+    onsets: list[np.ndarray]
+
+
+def minian_session(path: Path) -> MinianSession:
+    """A genuine Minian session with the truth of the movie that it analysed."""
+    recording = open_recording(path)
+    with np.load(path / "ground_truth.npz") as stored:
+        a, spikes = stored["A"].reshape(len(stored["A"]), -1), stored["S"]
+    found = recording.footprints.to_csr()
+    norms = np.sqrt(found.multiply(found).sum(axis=1)).reshape(-1, 1)
+    cosine = np.asarray((found @ a.T) / norms / np.linalg.norm(a, axis=1))
+    cells = np.flatnonzero(cosine.max(axis=1) > 0.8)
+    onsets = []
+    for cell in cells:
+        frames = np.flatnonzero(spikes[cosine[cell].argmax()])
+        onsets.append(frames[np.diff(frames, prepend=-99) > 4])
+    dff, c, s = (np.asarray(recording.traces[name][cells]) for name in ("dff", "C", "S"))
+    return MinianSession(dff, c, s, onsets)
+
+
+def minian_truth(session: MinianSession, found: pd.DataFrame) -> tuple[float, float]:
+    """Precision and recall of onsets within 4 frames (0.2 s)."""
+    hits = false = missed = 0
+    for r, known in enumerate(session.onsets):
+        onsets = found.loc[found["unit_id"] == r, "onset"].to_numpy()
+        near = np.abs(onsets[:, None] + 1 - known) <= 4
+        hits += int(near.any(axis=0).sum())
+        missed += int((~near.any(axis=0)).sum())
+        false += int((~near.any(axis=1)).sum())
+    return hits / max(hits + false, 1), hits / max(hits + missed, 1)
+
+
+if __name__ == "__main__":
+    print("helps benchmarks/transients.py; nothing to measure here")
