@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -154,9 +153,7 @@ class ViewerLink:
             return  # a colormap of 1000 colours takes napari a tenth of a second
         first, self._grey = self._grey is None, grey
         if first and not grey:
-            # napari's own colours are these; compiling a colormap takes it a second, once.
-            Thread(target=_compile_colormap, daemon=True).start()
-            return
+            return  # napari's own colours are the same, and another colormap costs a second
         from napari.utils.colormaps import DirectLabelColormap, label_colormap
 
         colors = label_colormap(49).map(unit_ids + 1)
@@ -228,15 +225,6 @@ class ViewerLink:
         painted = int(layer.data[y, x])
         found = [painted - 1] if painted - 1 in self._session.curation.missed_cells else []
         return found + self._session.recording.footprints.at(y, x)
-
-
-def _compile_colormap() -> None:
-    """Have napari compile its direct colormap before the first cell is rejected."""
-    from napari.utils.colormaps import DirectLabelColormap
-
-    colors: dict[int | None, Any] = {None: (0, 0, 0, 0), 1: (1, 1, 1, 1)}
-    for dtype in (np.uint16, np.int32):
-        DirectLabelColormap(color_dict=colors).map(np.zeros((2, 2), dtype))
 
 
 def _next_of(unit_ids: list[int], selection: tuple[int, ...]) -> tuple[int]:
