@@ -1,26 +1,26 @@
 """Single frames out of large Blosc chunks.
 
 Minian stores a hundred frames and more in one chunk (a quarter of a gigabyte for
-600 x 600 pixels). A Blosc chunk consists of blocks that are compressed on their own,
-so a few frames need only the blocks that they lie in. The container is described in
-https://github.com/Blosc/c-blosc/blob/main/README_CHUNK_FORMAT.rst.
+600 x 600 pixels); a few frames need only the blocks of it that they lie in.
 """
 
 from __future__ import annotations
 
 import json
-import struct
+import math
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_caltrig.formats.blosc_blocks import decode_part
 from napari_caltrig.formats.files import unreadable
-from napari_caltrig.formats.frames import LazyFrames
+from napari_caltrig.formats.frames import CHUNK_FRAMES, LazyFrames
 
-_HEADER = struct.Struct("<BBBBIII")  # version, codec version, flags, item, nbytes, block, cbytes
-_STORED_AS_IS = 0x2
+# napari reads the whole dask chunk in which the shown frame lies, so it must take no more
+# than some 10 ms; with fewer frames per chunk dask takes longer than reading does.
+_DASK_CHUNK_BYTES = 12 * 2**20
 _EXPECTED = "readable chunks of a zarr array"
 
 
@@ -56,6 +56,13 @@ class BloscFrames(LazyFrames):
         self._separator = separator
         self._fill = fill
 
+    @property
+    def dask_chunks(self) -> tuple[int, int, int]:
+        """Frames to read at once, and their size."""
+        frame_bytes = max(math.prod(self.shape[1:]) * self.dtype.itemsize, 1)
+        n = max(min(CHUNK_FRAMES, _DASK_CHUNK_BYTES // frame_bytes), 1)
+        return (min(n, max(self.shape[0], 1)), *self.shape[1:])
+
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Frames `start` to `stop` (exclusive).
 
@@ -64,23 +71,25 @@ class BloscFrames(LazyFrames):
         FormatError
             If a chunk is damaged.
         """
-        images = np.empty((stop - start, *self.shape[1:]), self.dtype)
         n = self._chunk_frames
+        if start // n == (stop - 1) // n:  # no copy of what is tens of megabytes
+            return self._of_chunk(start // n, start % n, (stop - 1) % n + 1)
+        images = np.empty((stop - start, *self.shape[1:]), self.dtype)
         for chunk in range(start // n, -(-stop // n)):
             low, high = max(start - chunk * n, 0), min(stop - chunk * n, n)
             part = slice(chunk * n + low - start, chunk * n + high - start)
             images[part] = self._of_chunk(chunk, low, high)
         return images
 
-    def _of_chunk(self, chunk: int, low: int, high: int) -> Any:
+    def _of_chunk(self, chunk: int, low: int, high: int) -> NDArray[Any]:
         file = self.path / self._separator.join((str(chunk), "0", "0"))
         frame_bytes = self.shape[1] * self.shape[2] * self.dtype.itemsize
         try:
             with file.open("rb") as chunk_file:
                 values = decode_part(chunk_file, low * frame_bytes, high * frame_bytes)
-            return np.frombuffer(values, self.dtype).reshape(-1, *self.shape[1:])
+            return values.view(self.dtype).reshape(-1, *self.shape[1:])
         except FileNotFoundError:
-            return self._fill
+            return np.full((high - low, *self.shape[1:]), self._fill, self.dtype)
         except (OSError, ValueError, RuntimeError) as error:
             raise unreadable(file, _EXPECTED, error) from error
 
@@ -112,52 +121,3 @@ def open_frames(path: Path, array: Any) -> BloscFrames | None:
         return None
     fill = 0 if array.fill_value is None else array.fill_value
     return BloscFrames(path, tuple(array.shape), dtype, stored["chunks"][0], separator, fill)
-
-
-def decode_part(file: BinaryIO, start: int, stop: int) -> memoryview:
-    """Bytes `start` to `stop` of what a Blosc file holds, reading only what they need.
-
-    Parameters
-    ----------
-    file
-        The compressed chunk, open at its beginning.
-    start, stop
-        Range in bytes of the decompressed data.
-
-    Raises
-    ------
-    ValueError
-        If the file is cut short or does not hold so much.
-    """
-    from numcodecs.blosc import Blosc
-
-    header = _read(file, 0, _HEADER.size)
-    version, codec, flags, item, n_bytes, block, c_bytes = _HEADER.unpack(header)
-    if stop > n_bytes or not block:
-        raise ValueError(f"a chunk holds {n_bytes} bytes, {stop} are needed")
-    if flags & _STORED_AS_IS:
-        return memoryview(_read(file, _HEADER.size + start, stop - start))
-    n_blocks = -(-n_bytes // block)
-    first, last = start // block, -(-stop // block)
-    if last == n_blocks and first == last - 1 > 0:
-        first -= 1  # Blosc refuses a buffer that is smaller than one block
-    begins = np.frombuffer(_read(file, _HEADER.size, 4 * n_blocks), "<i4").astype(np.int64)
-    # Threads store their blocks as they finish, so the next block in the file may be any.
-    ordered = np.append(np.sort(begins), c_bytes)
-    ends = ordered[np.searchsorted(ordered, begins, side="right")]
-    blocks = [_read(file, begins[i], ends[i] - begins[i]) for i in range(first, last)]
-    sizes = np.array([len(b) for b in blocks], np.int64)
-    offset = _HEADER.size + 4 * len(blocks)
-    table = (offset + np.cumsum(sizes) - sizes).astype("<i4").tobytes()
-    inside = min(last * block, n_bytes) - first * block
-    header = _HEADER.pack(version, codec, flags, item, inside, block, offset + int(sizes.sum()))
-    decoded = Blosc().decode(b"".join((header, table, *blocks)))
-    return memoryview(decoded)[start - first * block : stop - first * block]
-
-
-def _read(file: BinaryIO, begin: int, size: int) -> bytes:
-    file.seek(int(begin))
-    content = file.read(int(size))
-    if len(content) < size:
-        raise ValueError("a chunk is cut short")
-    return content

@@ -15,6 +15,7 @@ from scipy import sparse
 from napari_caltrig.formats.files import unreadable
 from napari_caltrig.formats.hdf5 import H5Array
 from napari_caltrig.formats.minian_store import Variable
+from napari_caltrig.formats.zarr_v2 import PlainArray
 
 # Dense values that all threads together may hold.
 _DENSE_BYTES = 256 * 2**20
@@ -50,6 +51,7 @@ def read_footprints(
     axes = variable.axes("unit_id", "height", "width")
     n_pixels = variable.size("height") * variable.size("width")
     block_units, read_block = _blocks(variable, axes)
+    one_by_one = _has_chunk_per_unit(variable, axes)
     n_units = variable.size("unit_id")
     starts = [
         start
@@ -61,10 +63,13 @@ def read_footprints(
         stop = min(start + block_units, n_units)
         wanted = positions[(positions >= start) & (positions < stop)] - start
         try:
+            if one_by_one:
+                first, values = variable.array.filled_part(_at_unit(variable, axes, start))
+                return [_sparse_row(values, n_pixels, first)]
             block = read_block(start, stop)
         except (OSError, ValueError, RuntimeError) as error:
             raise unreadable(variable.path, "readable footprints (A)", error) from error
-        return [_sparse_row(block[i]) for i in wanted]
+        return [_sparse_row(block[i].reshape(-1), n_pixels) for i in wanted]
 
     block_bytes = block_units * n_pixels * variable.array.dtype.itemsize
     n_threads = 1 if isinstance(variable.array, H5Array) else min(4, os.cpu_count() or 1)
@@ -74,13 +79,24 @@ def read_footprints(
     return _stacked((row for block in blocks for row in block), n_pixels, variable.array.dtype)
 
 
-def _sparse_row(image: NDArray[Any]) -> _Row | None:
-    """Pixels and weights of one unit; None if it is NaN all over."""
-    flat = image.reshape(-1)
-    pixels = np.flatnonzero(flat > 0)
-    if not pixels.size and flat.dtype.kind == "f" and np.isnan(flat).all():
+def _has_chunk_per_unit(variable: Variable, axes: tuple[int, ...]) -> bool:
+    """Whether each unit is a chunk whose values are its pixels in C order, as in Minian."""
+    array = variable.array
+    whole = tuple(1 if i == axes[0] else n for i, n in enumerate(array.shape))
+    return isinstance(array, PlainArray) and array.chunks == whole and axes[1] < axes[2]
+
+
+def _at_unit(variable: Variable, axes: tuple[int, ...], unit: int) -> tuple[int, ...]:
+    return tuple(unit if i == axes[0] else 0 for i in range(len(variable.dims)))
+
+
+def _sparse_row(values: NDArray[Any], n_pixels: int, first: int = 0) -> _Row | None:
+    """Pixels and weights of one unit from its pixels `first` on; None if NaN all over."""
+    found = np.flatnonzero(values > 0)
+    is_whole = values.size == n_pixels and values.dtype.kind == "f"
+    if not found.size and is_whole and np.isnan(values).all():
         return None
-    return pixels, flat[pixels]
+    return first + found, values[found]
 
 
 def _stacked(

@@ -97,7 +97,7 @@ class Variable:
         axes = self.axes(*dims)
         frames = open_frames(self.path, self.array) if dims == self.dims else None
         if frames is not None:
-            return to_dask(frames)
+            return to_dask(frames, frames.dask_chunks)
         chunks = getattr(self.array, "chunks", None) or self._blocks(axes[0])
         whole = da.from_array(
             self.array, chunks=chunks, asarray=False, fancy=False, lock=False, name=False

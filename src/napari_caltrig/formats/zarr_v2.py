@@ -8,6 +8,7 @@ longer still to be imported. Layout: https://zarr-specs.readthedocs.io/en/latest
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_caltrig.formats.blosc_blocks import FilledDecoder
 from napari_caltrig.formats.frames import bounding_slices, outer_index
 
 
@@ -46,6 +48,7 @@ class PlainArray:
         self.attrs = attrs
         self._separator = str(stored.get("dimension_separator", "."))
         self._codec = _codec(stored["compressor"])
+        self._filled_decoder = FilledDecoder()
         plain = stored["zarr_format"] == 2 and stored["order"] == "C" and not stored.get("filters")
         if not plain or self.dtype.kind not in "iufbU" or not self.dtype.isnative:
             raise ValueError("not a plain array")
@@ -83,11 +86,41 @@ class PlainArray:
             target.append(slice(low - wanted.start, high - wanted.start))
         return tuple(inside), tuple(target)
 
+    def filled_part(self, index: tuple[int, ...]) -> tuple[int, NDArray[Any]]:
+        """The part of a chunk that may be other than zero.
+
+        Parameters
+        ----------
+        index
+            Position of the chunk in the grid of chunks.
+
+        Returns
+        -------
+        first, values
+            Position of the first value in the flat chunk, and the values from there on,
+            flat; all others of the chunk are zero.
+        """
+        content = self._content(index)
+        if content is not None and getattr(self._codec, "codec_id", "") == "blosc":
+            n_bytes = math.prod(self.chunks) * self.dtype.itemsize
+            found = self._filled_decoder.decode(content, n_bytes)
+            if found is not None and found[0] % self.dtype.itemsize == 0:
+                return found[0] // self.dtype.itemsize, found[1].view(self.dtype)
+        return 0, self._decoded(content).reshape(-1)
+
     def _chunk(self, index: tuple[int, ...]) -> NDArray[Any]:
+        return self._decoded(self._content(index))
+
+    def _content(self, index: tuple[int, ...]) -> bytes | None:
+        """The file of a chunk; None where there is none."""
         file = self.path / (self._separator.join(str(i) for i in index) or "0")
         try:
-            content: Any = file.read_bytes()
+            return file.read_bytes()
         except FileNotFoundError:
+            return None
+
+    def _decoded(self, content: bytes | None) -> NDArray[Any]:
+        if content is None:
             return np.full(self.chunks, self.fill_value, self.dtype)
         decoded = content if self._codec is None else self._codec.decode(content)
         return np.frombuffer(decoded, self.dtype).reshape(self.chunks)
