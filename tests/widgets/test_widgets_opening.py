@@ -79,7 +79,7 @@ def test_bad_input_is_one_clear_message_and_leaves_nothing(viewer, shared_data, 
     assert list(viewer.layers) == []
 
 
-def test_a_dropped_caltrig_file_reopens_everything(viewer, session_copy, qtbot):
+def test_a_dropped_caltrig_file_reopens_everything(session_copy, viewer, qtbot):
     from napari_caltrig import open_recording
 
     with CurationStore.for_recording(open_recording(session_copy)) as store:
@@ -115,7 +115,7 @@ def test_dropping_on_the_empty_workspace_opens_without_a_question(viewer, shared
     workspace.disconnect_all()
 
 
-def test_the_whole_job_on_a_real_session(viewer, session_copy, qtbot):
+def test_the_whole_job_on_a_real_session(session_copy, viewer, qtbot):
     """Open, judge, detect, paint; close; everything is there again."""
     viewer.open(session_copy, plugin=PLUGIN)
     _, workspace = viewer.window.add_plugin_dock_widget(PLUGIN, "Workspace")
