@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from napari_caltrig.cli.common import plain_errors, progress_bar
+
+if TYPE_CHECKING:
+    from napari_caltrig.steps import Progress
 
 _folder = click.option(
     "--folder",
@@ -18,24 +22,91 @@ _seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_defau
 
 @click.group()
 def train() -> None:
-    """Train a model on simulated data; without options, as the shipped one was."""
+    """Train a model on simulated data, as the shipped ones were, or on your own transients."""
 
 
 @train.command()
-@click.option("--name", default="gru", show_default=True, help="Name of the model.")
-@click.option("--steps", type=click.IntRange(min=1), help="Batches to train on.")
+@click.option(
+    "--from",
+    "sources",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    metavar="SESSION.caltrig",
+    help="Learn from the confirmed transients in this file; may be given several times.",
+)
+@click.option(
+    "--architecture",
+    type=click.Choice(["gru", "lstm", "transformer", "local-transformer"]),
+    help="Network to train from nothing on simulated traces [default: gru].",
+)
+@click.option("--base", help="With --from: the model to begin with [default: gru].")
+@click.option("--name", help="Name of the model [default: the architecture, or BASE-own].")
+@click.option("--steps", type=click.IntRange(min=1), help="Batches to train on, at most.")
+@click.option("--resume", is_flag=True, help="Go on where an interrupted training ended.")
 @_seed
 @_folder
-def transients(name: str, steps: int | None, seed: int, folder: Path | None) -> None:
-    """Train the GRU that finds transients, on simulated traces."""
-    from napari_caltrig.transients import TrainingConfig
-    from napari_caltrig.transients import train as run_training
+def transients(
+    sources: tuple[Path, ...],
+    architecture: str | None,
+    base: str | None,
+    name: str | None,
+    steps: int | None,
+    resume: bool,
+    seed: int,
+    folder: Path | None,
+) -> None:
+    """Train a network that finds transients.
 
+    Without --from it learns from simulated traces, as the shipped models did.
+    With --from a shipped model learns from the transients that you have
+    confirmed; a fifth of your cells is held back to score it.
+    """
+    if sources and architecture:
+        raise click.UsageError("--from continues a model: choose it with --base")
+    if base and not sources:
+        raise click.UsageError("--base needs --from")
     changes = {} if steps is None else {"steps": steps}
+    common = {"seed": seed, "folder": folder, **changes}
     with plain_errors(), progress_bar("Training") as show:
-        config = TrainingConfig(name=name, seed=seed, folder=folder, **changes)
-        path = run_training(config, show)
+        if sources:
+            path = _tune(sources, name, base or "gru", common, show, resume)
+        else:
+            from napari_caltrig.transients.training import TrainingConfig
+            from napari_caltrig.transients.training import train as run_training
+
+            chosen = architecture or "gru"
+            config = TrainingConfig.preset(chosen, **{"name": name or chosen, **common})
+            path = run_training(config, show, resume=resume)
     click.echo(f"model written to {path}")
+    _print_scores(path)
+
+
+def _tune(
+    sources: tuple[Path, ...],
+    name: str | None,
+    base: str,
+    options: dict[str, Any],
+    show: Progress,
+    resume: bool,
+) -> Path:
+    from napari_caltrig.steps import run
+    from napari_caltrig.training_data import read_labelled_steps
+    from napari_caltrig.transients.tuning import TuningConfig, tune
+
+    config = TuningConfig(name=name or f"{Path(base).stem}-own", base=base, **options)
+    data = run(read_labelled_steps(sources))
+    n_cells, n_spans = sum(map(len, data)), sum(len(part.spans) for part in data)
+    click.echo(f"learning from {n_spans} transients of {n_cells} cells")
+    return tune(data, config, show, resume=resume)
+
+
+def _print_scores(path: Path) -> None:
+    from napari_caltrig.weights import load_model
+
+    for what, score in load_model(path, "transients")[0].scores.items():
+        if isinstance(score, dict):
+            score = ", ".join(f"{key} {value}" for key, value in score.items())
+        click.echo(f"{what}: {score}")
 
 
 @train.command()

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from napari_caltrig.transients.examples import Examples
 
 
+SAVE_EVERY = 10
+"""Steps after which everything needed to go on is saved: so much is lost at most."""
+
+
 @dataclass(frozen=True)
 class LearningStep(Step):
     """How far a training has come.

@@ -13,13 +13,20 @@ import numpy as np
 from napari_caltrig.simulation.traces import TraceConfig
 from napari_caltrig.steps import Progress, run
 from napari_caltrig.transients.labelled import LabelledTraces
-from napari_caltrig.transients.learning import Learner, LearningStep, Schedule, unfinished_path
+from napari_caltrig.transients.learning import (
+    SAVE_EVERY,
+    Learner,
+    LearningStep,
+    Schedule,
+    unfinished_path,
+)
 from napari_caltrig.transients.own_examples import OwnWindows, mixed, replayed_examples
 from napari_caltrig.transients.validation import event_f1, scored, scored_simulation
 from napari_caltrig.weights import ModelCard, load_model, save_model
 
 _MIN_CELLS_FOR_VALIDATION = 3
 _HELD_BACK_SEED = 2**31 + 1
+_LEAST_GAIN = 0.01  # in event F1: the scores of a few cells differ by less for no reason
 
 
 @dataclass(frozen=True)
@@ -60,9 +67,9 @@ class TuningConfig:
     name: str
     base: str = "gru"
     seed: int = 0
-    steps: int = 200
+    steps: int = 160
     learning_rate: float = 1e-3
-    batch: int = 48
+    batch: int = 32
     window: int = 400
     replay: float = 0.5
     max_loss_of_old: float = 0.02
@@ -160,24 +167,20 @@ def tune_steps(
             "best": 0,
         }
         learner.keep_as_best()
-    try:
-        yield _step(learner, config, scores=True)
-        while learner.step < config.steps and not _is_over(learner, config):
-            n_old = round(config.batch * config.replay)
-            batch = own.draw(learner.rng, config.batch - n_old)
-            learner.learn(mixed(batch, simulated, learner.rng, n_old))
-            at_score = learner.step % config.evaluate_every == 0 or learner.step == config.steps
-            if at_score:
-                f1 = event_f1(network, parts, card.threshold)
-                _note(learner, f1, event_f1(network, old, card.threshold), config)
-                learner.save(unfinished)
-            yield _step(learner, config, scores=at_score)
-        new = _card(config, card, data, (learned, held_back), learner)
-        path = save_model(new, learner.best, config.folder)
-    except BaseException:
-        if learner.step:
+    yield _step(learner, config, scores=True)
+    while learner.step < config.steps and not _is_over(learner, config):
+        n_old = round(config.batch * config.replay)
+        batch = own.draw(learner.rng, config.batch - n_old)
+        learner.learn(mixed(batch, simulated, learner.rng, n_old))
+        at_score = learner.step % config.evaluate_every == 0 or learner.step == config.steps
+        if at_score:
+            f1 = event_f1(network, parts, card.threshold)
+            _note(learner, f1, event_f1(network, old, card.threshold), config)
+        if learner.step % SAVE_EVERY == 0:
             learner.save(unfinished)
-        raise
+        yield _step(learner, config, scores=at_score)
+    new = _card(config, card, data, (learned, held_back), learner)
+    path = save_model(new, learner.best, config.folder)
     unfinished.unlink(missing_ok=True)
     return path
 
@@ -219,7 +222,7 @@ def _note(learner: Learner, f1: float, old: float, config: TuningConfig) -> None
     notes["f1"].append(f1)
     notes["old"].append(old)
     remembers = not old < notes["old"][0] - config.max_loss_of_old
-    if remembers and (math.isnan(f1) or math.isnan(best) or f1 > best):
+    if remembers and (math.isnan(f1) or math.isnan(best) or f1 > best + _LEAST_GAIN):
         notes["best"] = len(notes["f1"]) - 1
         learner.keep_as_best()
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFormLayout, QWidget
 
-from napari_caltrig.viewer.work import notify_error
-from napari_caltrig.weights import list_models
+from napari_caltrig.widgets.confirm_mode import ConfirmModeMenu, apply_confirmed
 from napari_caltrig.widgets.job import JobRow
+from napari_caltrig.widgets.method_choice import MethodChoice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,13 +17,11 @@ if TYPE_CHECKING:
 
     from napari_caltrig.session import Session
     from napari_caltrig.steps import Steps
+    from napari_caltrig.transients import Confirmed
 
 
 class DetectTransients(QWidget):
-    """Chooses cells, model and threshold; the result becomes one edit.
-
-    Transients that a network found before in the same cells are replaced,
-    those marked by hand stay.
+    """Chooses cells, method and how the result is confirmed; that becomes one edit.
 
     Parameters
     ----------
@@ -35,87 +32,57 @@ class DetectTransients(QWidget):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = session
-        self._cells: list[int] = []
+        self._n_cells = 0
         self.scope = QComboBox()
         self.scope.addItems(["selected cells", "all cells but rejected", "all cells"])
-        self.model = QComboBox()
-        self._cards = list_models("transients")
-        for card in self._cards:
-            self.model.addItem(f"{card.name} {card.version}", card.name)
-            self.model.setItemData(self.model.count() - 1, card.description, 3)
-        self.threshold = QDoubleSpinBox()
-        self.threshold.setRange(0.01, 0.99)
-        self.threshold.setSingleStep(0.05)
-        self.threshold.setToolTip("Smallest probability of a transient")
+        self.choice = MethodChoice(session)
+        self.model, self.threshold = self.choice.network.model, self.choice.network.threshold
+        self.mode = ConfirmModeMenu()
         self.job = JobRow("Detect", self._make_steps, self._finish)
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
+        form.setVerticalSpacing(4)
         form.addRow("Cells", self.scope)
-        form.addRow("Model", self.model)
-        form.addRow("Threshold", self.threshold)
+        form.addRow("Method", self.choice)
+        form.addRow("Result", self.mode)
         form.addRow(self.job)
-        self.model.currentIndexChanged.connect(self._show_threshold)
-        self._show_threshold()
 
-    def _show_threshold(self, *_: Any) -> None:
-        index = self.model.currentIndex()
-        if 0 <= index < len(self._cards):
-            self.threshold.setValue(self._cards[index].threshold)
+    def _make_steps(self) -> Callable[[], Steps[Any]] | None:
+        from napari_caltrig.session_transients import cells_for, confirmation_steps
+        from napari_caltrig.transients.methods import table_method
 
-    def _make_steps(self) -> Callable[[], Steps[pd.DataFrame]] | None:
         session = self._session
-        if session.clock.frame_rate is None:
-            raise ValueError("The frame rate is unknown. Set it at the top of the workspace first.")
         if session.store.read_only:
             raise ValueError("This recording is open for reading only.")
-        cells = {
-            0: lambda: list(session.selection),
-            1: lambda: [u for u in session.unit_ids if session.status(u).status != "rejected"],
-            2: lambda: session.unit_ids,
-        }[self.scope.currentIndex()]()
-        cells = [u for u in cells if session.has_trace("dff", u)]
-        if not cells:
-            raise ValueError(
-                "No cell to look at: select cells with a dF/F trace, or choose “all cells”."
-            )
-        self._cells = cells
-        return lambda: session.detection_steps(
-            cells, model=self.model.currentData(), threshold=self.threshold.value()
-        )
+        method, options, mode = self.choice.method, self.choice.options(), self.mode.mode
+        cells = cells_for(session, self._chosen(), method)
+        self._n_cells = len(cells)
 
-    def _finish(self, table: pd.DataFrame) -> None:
+        def steps() -> Steps[tuple[pd.DataFrame, Confirmed]]:
+            found = yield from session.detection_steps(cells, method=method, **options)
+            name = table_method(method)
+            return found, (yield from confirmation_steps(session, found, cells, mode, name))
+
+        return steps
+
+    def _chosen(self) -> list[int]:
+        session = self._session
+        if self.scope.currentIndex() == 0:
+            return list(session.selection)
+        if self.scope.currentIndex() == 1:
+            return [u for u in session.unit_ids if session.status(u).status != "rejected"]
+        return session.unit_ids
+
+    def _finish(self, result: tuple[pd.DataFrame, Confirmed]) -> None:
         from napari.utils.notifications import show_info
 
-        from napari_caltrig.curation import CurationError, ReplaceTransients, numbered
-
-        old = self._session.curation.transients.of(self._cells).table()
-        gone = old.index[old["method"] == "network"]
-        kept = old[old["method"] != "network"]
-        new = _without_overlaps(table, kept)
-        try:
-            numbered_new = numbered(new, self._session.curation)
-            self._session.do(ReplaceTransients(tuple(int(i) for i in gone), numbered_new))
-        except (CurationError, ValueError) as error:
-            notify_error(error)
-            return
-        message = f"{len(new)} transients in {len(self._cells)} cells"
-        if len(new) < len(table):
-            message += f" ({len(table) - len(new)} left out: they overlap ones marked otherwise)"
-        show_info(message)
+        found, change = result
+        if apply_confirmed(self._session, change):
+            show_info(
+                f"{len(found)} transients found in {self._n_cells} cells: "
+                f"{len(change.added)} new or changed, {len(change.removed)} earlier ones gone"
+            )
 
     def disconnect_all(self) -> None:
         """Stop the work."""
         self.job.stop()
-
-
-def _without_overlaps(new: pd.DataFrame, kept: pd.DataFrame) -> pd.DataFrame:
-    """Transients of `new` whose rising phase touches none of `kept` in the same cell."""
-    if kept.empty or new.empty:
-        return new
-    free = np.ones(len(new), bool)
-    for unit_id, rows in kept.groupby("unit_id"):
-        mine = np.flatnonzero((new["unit_id"] == unit_id).to_numpy())
-        onset, peak = (new[c].to_numpy()[mine][:, None] for c in ("onset", "peak"))
-        touch = (onset <= rows["peak"].to_numpy()) & (peak >= rows["onset"].to_numpy())
-        free[mine[touch.any(axis=1)]] = False
-    return new[free]

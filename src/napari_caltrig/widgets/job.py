@@ -26,6 +26,8 @@ class JobRow(QWidget):
         when there is nothing to do. A ValueError becomes a notification.
     on_done
         Called with the result, in the GUI thread.
+    on_step
+        Called with every step, in the GUI thread.
     """
 
     def __init__(
@@ -34,11 +36,14 @@ class JobRow(QWidget):
         make_steps: Callable[[], Callable[[], Steps[Any]] | None],
         on_done: Callable[[Any], None],
         parent: QWidget | None = None,
+        *,
+        on_step: Callable[[Step], None] | None = None,
     ) -> None:
         super().__init__(parent)
         self._label = label
         self._make_steps = make_steps
         self._on_done = on_done
+        self._on_step = on_step
         self._job: Any = None
         self.button = QPushButton(label)
         self.button.clicked.connect(lambda _=False: self.toggle())
@@ -85,6 +90,8 @@ class JobRow(QWidget):
         self.bar.setRange(0, step.total)
         self.bar.setValue(step.done)
         self.bar.setFormat(step.message.replace("%", "%%"))
+        if self._on_step is not None:
+            self._on_step(step)
 
     def _finish(self, result: Any) -> None:
         self._on_done(result)

@@ -1,0 +1,104 @@
+"""Which cells to label next, as a small table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
+
+from napari_caltrig.widgets.job import JobRow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+    from napari_caltrig.session import Session
+    from napari_caltrig.steps import Steps
+    from napari_caltrig.widgets.model_menu import ModelMenu
+
+_COLUMNS = {
+    "cell": "A click selects the cell",
+    "corrections": "How many corrections the model expects from you",
+    "doubtful": "Rises of which the model is not sure",
+}
+
+
+class LabelNext(QWidget):
+    """Ranks the cells that nobody has labelled yet.
+
+    Parameters
+    ----------
+    session
+        Gives the open recording or None.
+    model
+        The model that is to learn.
+    """
+
+    def __init__(
+        self,
+        session: Callable[[], Session | None],
+        model: ModelMenu,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._session_of, self._model = session, model
+        self._session: Session | None = None
+        self.job = JobRow("Which cells next?", self._make_steps, self._finish)
+        self.job.button.setToolTip(
+            "Rank the cells without labels by how much the model would learn"
+        )
+        self.table = QTableWidget(0, len(_COLUMNS))
+        self.table.setHorizontalHeaderLabels(list(_COLUMNS))
+        for column, tip in enumerate(_COLUMNS.values()):
+            self.table.horizontalHeaderItem(column).setToolTip(tip)
+        self.table.verticalHeader().setVisible(False)
+        self.table.verticalHeader().setDefaultSectionSize(22)
+        self.table.horizontalHeader().setStretchLastSection(True)
+        self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        self.table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
+        self.table.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
+        self.table.setMinimumHeight(90)
+        self.table.itemSelectionChanged.connect(self._select)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.job)
+        layout.addWidget(self.table, 1)
+
+    @property
+    def ranked(self) -> list[int]:
+        """unit_ids, best first."""
+        rows = range(self.table.rowCount())
+        return [int(self.table.item(row, 0).text()) for row in rows]
+
+    def _make_steps(self) -> Callable[[], Steps[pd.DataFrame]]:
+        session, model = self._session_of(), self._model.currentData()
+        if session is None:
+            raise ValueError("Open a recording and its workspace first.")
+        if session.clock.frame_rate is None:
+            raise ValueError("Set the frame rate at the top of the workspace first.")
+        self._session = session
+
+        def steps() -> Steps[pd.DataFrame]:
+            from napari_caltrig.training_data import label_next_steps
+
+            return (yield from label_next_steps(session, model))
+
+        return steps
+
+    def _finish(self, ranking: pd.DataFrame) -> None:
+        self.table.blockSignals(True)
+        self.table.setRowCount(len(ranking))
+        for row, (unit_id, score, doubtful, _) in enumerate(ranking.itertuples()):
+            for column, text in enumerate((str(unit_id), f"{score:.1f}", str(doubtful))):
+                item = QTableWidgetItem(text)
+                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                self.table.setItem(row, column, item)
+        self.table.clearSelection()
+        self.table.blockSignals(False)
+
+    def _select(self, *_: Any) -> None:
+        row = self.table.currentRow()
+        if self._session is not None and row >= 0:
+            self._session.select([int(self.table.item(row, 0).text())])

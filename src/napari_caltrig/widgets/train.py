@@ -1,0 +1,287 @@
+"""Plugins > CalTrig > Train: a model learns the transients that a person has confirmed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_caltrig.viewer.links import Links
+from napari_caltrig.viewer.sessions import sessions_of
+from napari_caltrig.weights import load_model
+from napari_caltrig.widgets.job import JobRow
+from napari_caltrig.widgets.label_next import LabelNext
+from napari_caltrig.widgets.learning_plot import LearningPlot
+from napari_caltrig.widgets.model_menu import ModelMenu, models
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qtpy.QtGui import QCloseEvent
+
+    from napari_caltrig.session import Session
+    from napari_caltrig.steps import Step, Steps
+
+OWN, SIMULATION = range(2)
+_ARCHITECTURES = ("gru", "lstm", "transformer", "local-transformer")
+_STEPS = {OWN: 160, SIMULATION: 1600}
+
+
+class Train(QWidget):
+    """Trains a model for transients, and says which cells to label next.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer (napari passes it in).
+    """
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._build_choices()
+        self.job = JobRow("Train", self._make_steps, self._finish, on_step=self._show_step)
+        self.plot = LearningPlot(napari_viewer.theme)
+        self.result = QLabel()
+        self.result.setWordWrap(True)
+        self.label_next = LabelNext(self.session, self.base)
+        self._build_layout()
+        self._links = Links(
+            (self.source.currentIndexChanged, self._show_source),
+            (self.use_recording.toggled, self._count),
+            (self.name.textChanged, self._show_unfinished),
+            (napari_viewer.layers.events.inserted, self._count),
+            (napari_viewer.layers.events.removed, self._count),
+            (napari_viewer.events.theme, self._apply_theme),
+        )
+        self._show_source()
+        self.setMinimumWidth(380)
+        self.destroyed.connect(_Disconnect(self._links, self.job, self.label_next.job))
+
+    # Building ----------------------------------------------------------------
+
+    def _build_choices(self) -> None:
+        self.source = QComboBox()
+        self.source.addItems(["confirmed transients", "simulated traces"])
+        self.use_recording = QCheckBox("of the open recording")
+        self.use_recording.setChecked(True)
+        self.files = QListWidget()
+        self.files.setMaximumHeight(64)
+        self.files.setToolTip("More .caltrig files to learn from; Delete takes one out")
+        self.add_files = QPushButton("Add .caltrig files…")
+        self.add_files.clicked.connect(lambda _=False: self._ask_files())
+        self.count = QLabel()
+        self.count.setWordWrap(True)
+        self.base = ModelMenu(trainable=True)
+        self.base.setToolTip("The model that learns; it stays as it is, the new one is a copy")
+        self.architecture = QComboBox()
+        self.architecture.addItems(_ARCHITECTURES)
+        self.name = QLineEdit()
+        self.name.setToolTip("Name of the new model, as it will be in the menus")
+        self.steps = QSpinBox()
+        self.steps.setRange(1, 100_000)
+        self.steps.setToolTip(
+            "Most batches to learn from; own cells end sooner when F1 stops rising"
+        )
+        self.resume = QCheckBox("continue the interrupted training of this name")
+
+    def _build_layout(self) -> None:
+        self._own = QWidget()
+        own = QVBoxLayout(self._own)
+        own.setContentsMargins(0, 0, 0, 0)
+        row = QHBoxLayout()
+        row.addWidget(self.use_recording, 1)
+        row.addWidget(self.add_files)
+        own.addLayout(row)
+        own.addWidget(self.files)
+        own.addWidget(self.count)
+        self._form = QFormLayout()
+        self._form.addRow("Learn from", self.source)
+        self._form.addRow(self._own)
+        self._form.addRow("Begin with", self.base)
+        self._form.addRow("Network", self.architecture)
+        self._form.addRow("Steps", self.steps)
+        self._form.addRow("New model", self.name)
+        self._form.addRow(self.resume)
+        self._form.addRow(self.job)
+        layout = QVBoxLayout(self)
+        layout.addLayout(self._form)
+        layout.addWidget(self.plot, 2)
+        layout.addWidget(self.result)
+        layout.addWidget(self.label_next, 1)
+
+    # Choices -----------------------------------------------------------------
+
+    def session(self) -> Session | None:
+        """The recording that is shown, None without one."""
+        sessions = sessions_of(self._viewer)
+        if sessions is None or not sessions.all:
+            return None
+        active = self._viewer.layers.selection.active
+        own = None if active is None else sessions.session_of(active)
+        return own or sessions.all[-1]
+
+    def _show_source(self, *_: Any) -> None:
+        own = self.source.currentIndex() == OWN
+        for widget in (self._own, self.base):
+            self._form.setRowVisible(widget, own)
+        self._form.setRowVisible(self.architecture, not own)
+        self.steps.setValue(_STEPS[self.source.currentIndex()])
+        self.name.setText("my-gru" if own else "my-simulated-gru")
+        self._count()
+        self._show_unfinished()
+
+    def _count(self, *_: Any) -> None:
+        """Say how much there is to learn from."""
+        session = self.session()
+        files = self.files.count()
+        self.files.setVisible(files > 0)
+        self.use_recording.setEnabled(session is not None)
+        more = f" And those of {files} file{'s' * (files != 1)}." if files else ""
+        if session is None or not self.use_recording.isChecked():
+            text = "" if files else "Open a recording with confirmed transients, or add files."
+            self.count.setText(text + more.strip())
+            return
+        from napari_caltrig.transients.labelled import CONFIRMED_METHODS, labelled_cells
+
+        table = session.curation.transients.table()
+        n = int(table["method"].isin(CONFIRMED_METHODS).sum())
+        cells = len(labelled_cells(session.curation.transients))
+        text = f"{n} confirmed transients of {cells} cells in {session.recording.name}."
+        if not n and not files:
+            text += " Mark or confirm the transients of some cells first."
+        self.count.setText(text + more)
+
+    def _ask_files(self) -> None:
+        paths, _ = QFileDialog.getOpenFileNames(
+            self, "Learn from more recordings", "", "Curations (*.caltrig)"
+        )
+        self.add_paths(paths)
+
+    def add_paths(self, paths: list[str]) -> None:
+        """Learn from these ``.caltrig`` files too."""
+        known = {self.files.item(i).text() for i in range(self.files.count())}
+        self.files.addItems([p for p in paths if p not in known])
+        self._count()
+
+    def keyPressEvent(self, event: Any) -> None:
+        """Take the chosen file out of the list."""
+        if event.key() == Qt.Key.Key_Delete and self.files.hasFocus():
+            self.files.takeItem(self.files.currentRow())
+            self._count()
+        else:
+            super().keyPressEvent(event)
+
+    def _show_unfinished(self, *_: Any) -> None:
+        from napari_caltrig.transients.learning import unfinished_path
+
+        name = self.name.text().strip()
+        there = bool(name) and unfinished_path(name).is_file()
+        self._form.setRowVisible(self.resume, there)
+        self.resume.setChecked(there)
+
+    # Training ----------------------------------------------------------------
+
+    def _make_steps(self) -> Callable[[], Steps[Path]] | None:
+        name, n_steps = self.name.text().strip(), self.steps.value()
+        resume = self.resume.isChecked()
+        if not name or Path(name).name != name:
+            raise ValueError("Give the new model a name that can be the name of a file.")
+        if name in _ARCHITECTURES:
+            raise ValueError(f"“{name}” is the name of a model that comes with the plugin.")
+        if self.source.currentIndex() == SIMULATION:
+            make = _simulation_steps(self.architecture.currentText(), name, n_steps, resume)
+        else:
+            session = self.session() if self.use_recording.isChecked() else None
+            paths = [self.files.item(i).text() for i in range(self.files.count())]
+            if session is None and not paths:
+                raise ValueError("Open a recording with confirmed transients, or add files.")
+            if session is not None and session.clock.frame_rate is None:
+                raise ValueError("Set the frame rate at the top of the workspace first.")
+            base = self.base.currentData()
+            make = _own_steps(session, paths, base, name, n_steps, resume)
+        self.plot.clear()
+        self.result.setText("")
+        return make
+
+    def _show_step(self, step: Step) -> None:
+        from napari_caltrig.transients.learning import LearningStep
+
+        if isinstance(step, LearningStep):
+            self.plot.add(step, on_simulation=self.source.currentIndex() == SIMULATION)
+
+    def _finish(self, path: Path) -> None:
+        card, _ = load_model(path, "transients")
+        models.changed.emit()
+        lines = [f"<b>{card.name}</b> is in the menus now."]
+        for what, score in card.scores.items():
+            if isinstance(score, dict):
+                score = f"{score['before']} before, {score['after']} after"
+            lines.append(f"{what}: {score}")
+        self.result.setText("<br>".join(lines))
+        self.result.setToolTip(str(path))
+        self._show_unfinished()
+
+    def _apply_theme(self, *_: Any) -> None:
+        self.plot.apply_theme(self._viewer.theme)
+
+    # The end -----------------------------------------------------------------
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Let go of the viewer; a training that runs can be continued later."""
+        _Disconnect(self._links, self.job, self.label_next.job)()
+        super().closeEvent(event)
+
+
+class _Disconnect:
+    """Lets go of the viewer after the widget itself is gone."""
+
+    def __init__(self, links: Links, *jobs: JobRow) -> None:
+        self._links, self._jobs = links, jobs
+
+    def __call__(self, *_: Any) -> None:
+        self._links.disconnect()
+        for job in self._jobs:
+            job.stop()
+
+
+def _simulation_steps(
+    architecture: str, name: str, n_steps: int, resume: bool
+) -> Callable[[], Steps[Path]]:
+    def steps() -> Steps[Path]:
+        from napari_caltrig.transients.training import TrainingConfig, train_steps
+
+        config = TrainingConfig.preset(architecture, name=name, steps=n_steps)
+        return (yield from train_steps(config, resume=resume))
+
+    return steps
+
+
+def _own_steps(
+    session: Session | None, paths: list[str], base: str, name: str, n_steps: int, resume: bool
+) -> Callable[[], Steps[Path]]:
+    def steps() -> Steps[Path]:
+        from napari_caltrig.training_data import labelled_steps, read_labelled_steps
+        from napari_caltrig.transients.tuning import TuningConfig, tune_steps
+
+        data = [] if session is None else (yield from labelled_steps(session))
+        data += yield from read_labelled_steps(paths)
+        config = TuningConfig(name=name, base=base, steps=n_steps)
+        return (yield from tune_steps(data, config, resume=resume))
+
+    return steps

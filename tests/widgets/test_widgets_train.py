@@ -1,0 +1,118 @@
+"""The panel that trains models, in a real viewer."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from napari_caltrig.curation import AddTransients, numbered
+from napari_caltrig.transients.learning import unfinished_path
+from napari_caltrig.weights import list_models
+from napari_caltrig.widgets.train import OWN, SIMULATION
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def labelled(workspace):
+    """The session after a person has confirmed all transients of five cells."""
+    session = workspace.session
+    rows = []
+    for unit_id in (0, 2, 3, 5, 8):
+        row = session.recording.footprints.index_of(unit_id)
+        onsets = np.flatnonzero(session.recording.traces["S"][row])
+        rows += [(unit_id, max(t - 1, 0), t, t + 1) for t in onsets]
+    table = pd.DataFrame(rows, columns=["unit_id", "onset", "peak", "end"])
+    table = table.assign(method="confirmed")
+    session.do(AddTransients(numbered(table, session.curation)))
+    return session
+
+
+@pytest.fixture
+def panel(viewer, workspace):
+    _, widget = viewer.window.add_plugin_dock_widget("napari-caltrig", "Train")
+    yield widget
+    widget.close()
+
+
+def names(menu):
+    return [menu.itemData(i) for i in range(menu.count())]
+
+
+def test_it_says_how_much_there_is_to_learn_from(panel, workspace):
+    assert "Mark or confirm" in panel.count.text()
+
+
+def test_a_model_learns_from_confirmed_transients_and_is_in_the_detection_menu(
+    labelled, panel, workspace, qtbot
+):
+    assert "of 5 cells in mouse1" in panel.count.text()
+    panel.name.setText("lab")
+    panel.steps.setValue(3)
+    panel.job.button.click()
+    assert panel.job.button.text() == "Cancel"
+    qtbot.waitUntil(lambda: not panel.job.running, timeout=120_000)
+    assert "lab" in [card.name for card in list_models("transients")]
+    assert "lab" in names(workspace.panel.detect.model)
+    assert "held back" in panel.result.text()
+    assert len(panel.plot.losses) == 3
+    assert len(panel.plot.scores) == 2  # before and after
+
+
+def test_a_model_is_trained_on_simulated_traces(panel, qtbot):
+    panel.source.setCurrentIndex(SIMULATION)
+    panel.architecture.setCurrentText("local-transformer")
+    panel.name.setText("simulated")
+    panel.steps.setValue(1)
+    panel.job.button.click()
+    qtbot.waitUntil(lambda: not panel.job.running, timeout=120_000)
+    cards = {card.name: card for card in list_models("transients")}
+    assert cards["simulated"].architecture == "LocalTransformer"
+    assert len(panel.plot.old_scores) == 1
+
+
+def test_a_cancelled_training_can_be_continued(labelled, panel, qtbot):
+    panel.name.setText("later")
+    panel.job.button.click()
+    qtbot.waitUntil(lambda: len(panel.plot.losses) >= 10, timeout=120_000)
+    panel.job.button.click()
+    qtbot.waitUntil(lambda: not panel.job.running, timeout=60_000)
+    assert unfinished_path("later").is_file()
+    assert "later" not in [card.name for card in list_models("transients")]
+    panel.name.setText("x")
+    panel.name.setText("later")
+    assert panel.resume.isChecked()
+
+
+def test_it_says_what_is_missing(panel, qtbot):
+    from napari.utils.notifications import notification_manager
+
+    notification_manager.records.clear()
+    panel.name.setText("gru")
+    panel.job.button.click()
+    assert "comes with the plugin" in notification_manager.records[-1].message
+    panel.name.setText("mine")
+    panel.use_recording.setChecked(False)
+    panel.job.button.click()
+    assert "add files" in notification_manager.records[-1].message
+    panel.use_recording.setChecked(True)
+    panel.job.button.click()
+    qtbot.waitUntil(lambda: not panel.job.running, timeout=60_000)
+    assert "confirmed transients" in notification_manager.records[-1].message
+
+
+def test_the_next_cells_to_label_are_ranked_and_selected(labelled, panel, qtbot):
+    panel.label_next.job.button.click()
+    qtbot.waitUntil(lambda: len(panel.label_next.ranked) > 0, timeout=60_000)
+    ranked = panel.label_next.ranked
+    assert sorted(ranked) == [9, 11, 20, 21, 22, 30, 41]
+    panel.label_next.table.selectRow(2)
+    assert labelled.selection == (ranked[2],)
+
+
+def test_files_are_listed_once(panel, tmp_path):
+    path = str(tmp_path / "a.caltrig")
+    panel.add_paths([path])
+    panel.add_paths([path])
+    assert panel.files.count() == 1
+    assert "1 file" in panel.count.text()
+    panel.source.setCurrentIndex(OWN)
