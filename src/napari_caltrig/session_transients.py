@@ -5,7 +5,7 @@ All of this is a worker's job: it reads the session and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,6 +64,56 @@ def detection_steps(
         steps = method_steps(method, dff, frame_rate, c=c, s=s, unit_ids=ids, **options)
         tables.append((yield from steps))
     return joined(tables)
+
+
+def comparison_steps(
+    session: Session, unit_ids: Sequence[int], methods: Mapping[Method, Mapping[str, Any]]
+) -> Steps[dict[str, pd.DataFrame]]:
+    """Find transients in some cells by several methods.
+
+    Parameters
+    ----------
+    session
+        Whose cells.
+    unit_ids
+        Cells.
+    methods
+        Options of each method.
+
+    Returns
+    -------
+    dict
+        A table per method.
+    """
+    tables: dict[str, pd.DataFrame] = {}
+    for method, options in methods.items():
+        cells = cells_for(session, unit_ids, method)
+        tables[method] = yield from detection_steps(session, cells, method=method, **options)
+    return tables
+
+
+def cells_for(session: Session, unit_ids: Iterable[int], method: Method) -> list[int]:
+    """Those of some cells that a method can look at.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or the frame rate is unknown; the message says what to do.
+    """
+    from napari_caltrig.transients.methods import needs_denoised
+
+    if session.clock.frame_rate is None:
+        raise ValueError("The frame rate is unknown. Set it at the top of the workspace first.")
+    needed = ("dff", "C", "S") if needs_denoised(method) else ("dff",)
+    chosen = list(unit_ids)
+    cells = [u for u in chosen if all(session.has_trace(name, u) for name in needed)]
+    if chosen and not cells and len(needed) > 1:
+        raise ValueError("CalTrig's rule needs C and S, which these cells do not have.")
+    if not cells:
+        raise ValueError(
+            "No cell to look at: select cells with a dF/F trace, or choose “all cells”."
+        )
+    return cells
 
 
 def confirmation_steps(

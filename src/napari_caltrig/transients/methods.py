@@ -62,3 +62,8 @@ def method_steps(
 def needs_denoised(method: Method) -> bool:
     """Whether a method cannot do without C and S."""
     return method == "caltrig-rule"
+
+
+def table_method(method: Method) -> str:
+    """What the tables of a method say in their ``method`` column."""
+    return "rule" if method == "caltrig-rule" else method
