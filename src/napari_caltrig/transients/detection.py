@@ -33,6 +33,7 @@ _CELLS_PER_STEP = 32
 _ROWS = 64  # windows per pass through the network: always as many, so results never differ
 _WINDOW = 2048
 _CONTEXT = 96
+_ALIGNMENT = 8  # networks read groups of frames: windows (but the last) start where a group does
 _MAX_WORKERS = 4
 
 
@@ -285,9 +286,12 @@ def _predict(
 
     n_cells, channels, n_steps = features.shape
     window, context = getattr(network, "window", _WINDOW), getattr(network, "context", _CONTEXT)
-    width = min(n_steps, window + 2 * context)
+    # as few windows as there must be, all of one width that leaves little over
+    n_windows = max(-(-(n_steps - 2 * context) // window), 1)
+    window = _ALIGNMENT * -(-(n_steps - 2 * context) // (n_windows * _ALIGNMENT))
+    width = min(n_steps, max(window, 0) + 2 * context)
     last = n_steps - width
-    starts = [*range(0, last, window), last]
+    starts = [*range(0, last, window), last] if last else [0]
     windows = [(cell, start) for cell in range(n_cells) for start in starts]
     result = np.zeros((n_cells, n_steps), dtype=np.float32)
     for k in range(0, len(windows), _ROWS):
