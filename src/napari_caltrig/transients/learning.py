@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import os
@@ -205,6 +206,26 @@ class Learner:
         self.best = _under("best.", tensors)
         self.step, self.mean_loss = int(facts["step"]), float(facts["mean_loss"])
         self.notes = facts["notes"]
+
+
+def all_arguments(architecture: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a network with its defaults spelled out.
+
+    A card has to say them all: a model of today must not change when a default
+    does.
+
+    Parameters
+    ----------
+    architecture
+        A name in `networks.ARCHITECTURES`.
+    arguments
+        Those that differ from the defaults.
+    """
+    from napari_caltrig.transients.networks import ARCHITECTURES
+
+    parameters = inspect.signature(ARCHITECTURES[architecture]).parameters
+    defaults = {k: p.default for k, p in parameters.items() if p.default is not p.empty}
+    return {**defaults, **arguments}
 
 
 def unfinished_path(name: str, folder: Path | None = None) -> Path:

@@ -15,6 +15,7 @@ from napari_caltrig.transients.learning import (
     Learner,
     LearningStep,
     Schedule,
+    all_arguments,
     unfinished_path,
 )
 from napari_caltrig.transients.validation import event_f1, scored_simulation
@@ -214,7 +215,7 @@ def _card(config: TrainingConfig, loss: float, f1: float) -> ModelCard:
         name=config.name,
         kind="transients",
         architecture=config.architecture,
-        arguments=dict(config.arguments),
+        arguments=all_arguments(config.architecture, config.arguments),
         version=config.version,
         threshold=config.threshold,
         description="Rises of calcium transients in dF/F, with or without denoised traces",

@@ -18,6 +18,7 @@ from napari_caltrig.transients.learning import (
     Learner,
     LearningStep,
     Schedule,
+    all_arguments,
     unfinished_path,
 )
 from napari_caltrig.transients.own_examples import OwnWindows, mixed, replayed_examples
@@ -291,7 +292,7 @@ def _card(
         name=config.name,
         kind="transients",
         architecture=base.architecture,
-        arguments=dict(base.arguments),
+        arguments=all_arguments(base.architecture, base.arguments),
         version=f"{base.version}+own",
         threshold=base.threshold,
         description=(
