@@ -8,6 +8,9 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from napari_caltrig.recording import FormatError, Transients
 from napari_caltrig.simulation.traces import TraceConfig, simulate_traces
@@ -21,6 +24,7 @@ from napari_caltrig.transients import (
     transient_probabilities,
 )
 from napari_caltrig.transients.examples import simulate_cnmf
+from napari_caltrig.weights import SHIPPED
 
 
 def simulate(seed=0, n_cells=6, n_frames=900, frame_rate=20.0, **ranges):
@@ -179,6 +183,82 @@ def test_bad_input_is_named(simulated, change, message):
     given = {"dff": simulated.dff, "frame_rate": 20.0, **change}
     with pytest.raises(ValueError, match=message):
         detect_transients(**given)
+
+
+@st.composite
+def traces_and_c(draw):
+    """Anything that a pipeline may leave: gaps, constants, whole numbers, one frame, silent C."""
+    shape = draw(st.tuples(st.integers(0, 3), st.integers(1, 40)))
+    values = st.floats(-1e9, 1e9, width=32) | st.sampled_from([0.0, np.nan, np.inf, -np.inf])
+    floats = arrays(np.float32, shape, elements=values)
+    whole = arrays(np.int16, shape, elements=st.integers(-5, 5))
+    constant = st.sampled_from([0.0, -3.0, 1e-30, 1e9, np.nan]).map(lambda v: np.full(shape, v))
+    kinds = floats | whole | constant
+    return draw(kinds), draw(st.none() | kinds)
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(data=traces_and_c(), rate=st.floats(0.5, 200))
+def test_whatever_the_traces_the_table_is_sound(data, rate):
+    y, c = data
+    table = detect_transients(y, rate, c=c)
+    frames = table[["onset", "peak", "end"]].to_numpy()
+    assert (frames[:, 0] >= 0).all()
+    assert (frames[:, 0] <= frames[:, 1]).all()
+    assert (frames[:, 1] < frames[:, 2]).all()
+    assert (frames <= y.shape[1]).all()
+    assert np.isfinite(table[["amplitude", "probability"]].to_numpy()).all()
+    known = [trace[np.isfinite(trace)] for trace in y]
+    still = [i for i, values in enumerate(known) if np.unique(values).size <= 1]
+    assert not table["unit_id"].isin(still).any()
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    rows=st.integers(1, 4), other_rows=st.integers(1, 4), n=st.integers(1, 9), m=st.integers(1, 9)
+)
+def test_traces_of_other_shapes_are_refused(rows, other_rows, n, m):
+    y, c = np.zeros((rows, n)), np.zeros((other_rows, m))
+    if y.shape == c.shape:
+        assert detect_transients(y, 20.0, c=c).empty
+    else:
+        for wrong in ({"c": c}, {"s": c}):
+            with pytest.raises(ValueError, match="same cells and frames"):
+                detect_transients(y, 20.0, **wrong)
+
+
+@settings(deadline=None, max_examples=25)
+@given(rate=st.floats(max_value=0) | st.sampled_from([np.nan, np.inf]))
+def test_impossible_frame_rates_are_refused(rate):
+    with pytest.raises(ValueError, match="positive"):
+        detect_transients(np.zeros(5), rate)
+
+
+@settings(deadline=None, max_examples=30)
+@given(share=st.floats(0, 0.999), flips=st.lists(st.integers(0, 10_000), max_size=3))
+def test_damaged_weights_are_refused(damaged_model, share, flips):
+    path, content = damaged_model
+    broken = bytearray(content[: int(share * len(content))])
+    for flip in flips:
+        if broken:
+            broken[flip % len(broken)] ^= 0xFF
+    path.write_bytes(bytes(broken))
+    with pytest.raises(FormatError, match="intact model weights"):
+        detect_transients(np.zeros(5), 20.0, model=path)
+
+
+@pytest.fixture(scope="module")
+def damaged_model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    for suffix in (".json", ".safetensors"):
+        (folder / f"gru{suffix}").write_bytes((SHIPPED / f"gru{suffix}").read_bytes())
+    path = folder / "gru.safetensors"
+    return path, path.read_bytes()
+
+
+def test_a_model_that_finds_cells_is_refused(simulated):
+    with pytest.raises(FormatError, match="transients"):
+        detect_transients(simulated.dff, 20.0, model=SHIPPED / "compact.safetensors")
 
 
 def test_complex_and_text_are_refused():
