@@ -53,6 +53,8 @@ class Session:
     """Keys (trace name, unit_id) that have arrived in memory."""
     measures_changed = Signal()
     """Measures of the cells (SNR) have been computed."""
+    proposals_changed = Signal()
+    """Methods have been compared, or the comparison is over."""
 
     def __init__(self, recording: Recording, store: CurationStore) -> None:
         self.recording = recording
@@ -64,6 +66,8 @@ class Session:
         self._snr: dict[int, float] = {}
         self._missed_traces: dict[int, NDArray[np.float64]] = {}
         self.last_change: Change | None = None
+        self.proposals: dict[str, pd.DataFrame] = {}
+        self.proposal_cells: tuple[int, ...] = ()
 
     # What there is -----------------------------------------------------------
 
@@ -217,8 +221,8 @@ class Session:
         if new:
             masks = self.curation.missed_footprints().select(c.unit_id for c in new)
             values = yield from mean_trace_steps(self.recording.movie, masks)
-            values = _on_frames(values, self.recording.n_frames)
-            raw.update({c.unit_id: row for c, row in zip(new, values, strict=True)})
+            rows = _on_frames(values, self.recording.n_frames)
+            raw.update({c.unit_id: row for c, row in zip(new, rows, strict=True)})
         dff = self._missed_dff(raw)
         result = {("raw", unit_id): Pyramid(values) for unit_id, values in raw.items()}
         result |= {("dff", unit_id): Pyramid(values) for unit_id, values in dff.items()}
@@ -248,6 +252,19 @@ class Session:
         from napari_caltrig import session_transients
 
         return session_transients.detection_steps(self, unit_ids, method=method, **options)
+
+    def propose(self, tables: Mapping[str, pd.DataFrame], unit_ids: Iterable[int] = ()) -> None:
+        """Show what compared methods found in some cells; nothing of it is kept."""
+        self.proposals = dict(tables)
+        self.proposal_cells = tuple(unit_ids)
+        self.proposals_changed.emit()
+
+    def own_transients(self, unit_ids: Iterable[int]) -> pd.DataFrame:
+        """Transients of some cells that a person marked or confirmed."""
+        from napari_caltrig.transients.labelled import CONFIRMED_METHODS
+
+        table = self.curation.transients.of(unit_ids).table()
+        return table[table["method"].isin(CONFIRMED_METHODS)]
 
     def missed_trace_steps(self, unit_ids: Iterable[int]) -> Steps[dict[TraceKey, Pyramid]]:
         """Traces ``raw`` and ``dff`` of missed cells, taken from the movie where needed."""

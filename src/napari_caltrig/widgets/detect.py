@@ -43,7 +43,7 @@ class DetectTransients(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         form.setVerticalSpacing(4)
         form.addRow("Cells", self.scope)
-        form.addRow("Method", self.choice)
+        form.addRow(self.choice)
         form.addRow("Result", self.mode)
         form.addRow(self.job)
 
@@ -79,8 +79,8 @@ class DetectTransients(QWidget):
         found, change = result
         if apply_confirmed(self._session, change):
             show_info(
-                f"{len(found)} transients found in {self._n_cells} cells: "
-                f"{len(change.added)} new or changed, {len(change.removed)} earlier ones gone"
+                f"{len(found)} transients found in {self._n_cells} cells, "
+                f"{len(change.added)} taken over, {len(change.removed)} earlier ones gone"
             )
 
     def disconnect_all(self) -> None:

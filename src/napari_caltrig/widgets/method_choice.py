@@ -10,6 +10,7 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
+    QLabel,
     QSpinBox,
     QToolButton,
     QVBoxLayout,
@@ -48,9 +49,13 @@ class MethodChoice(QWidget):
     ----------
     session
         Knows the frame rate, in which seconds become frames.
+    label
+        What stands before the menu.
     """
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, session: Session, label: str = "Method", parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self.menu = QComboBox()
         self.network = NetworkPage()
@@ -66,7 +71,10 @@ class MethodChoice(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(self.menu)
+        first = QHBoxLayout()
+        first.addWidget(QLabel(label))
+        first.addWidget(self.menu, 1)
+        layout.addLayout(first)
         for method, page in self._pages.items():
             self.menu.addItem(METHOD_NAMES[method], method)
             tip = Qt.ItemDataRole.ToolTipRole
@@ -162,8 +170,7 @@ class RulePage(QWidget):
         filters = _form(self._filters)
         filters.addRow("SavGol window", self.window)
         filters.addRow("SavGol order", self.order)
-        filters.addRow("Noise is the", self.kind)
-        filters.addRow("Noise window", self.noise_window)
+        filters.addRow("Noise", _beside(self.kind, self.noise_window))
         filters.addRow("Noise floor", self.floor)
         self.more.toggled.connect(self._show_filters)
         self._show_filters(False)
@@ -246,8 +253,9 @@ class Length(QWidget):
     def __init__(self, session: Session, seconds: float, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = session
-        self.value = _number(seconds, 1e5, 3, "", 0.05)
+        self.value = _number(seconds, 1e5, 2, "", 0.05)
         self.unit = QComboBox()
+        self.unit.setMaximumWidth(72)
         self.unit.addItems(["s", "frames"])
         self.unit.currentIndexChanged.connect(self._convert)
         layout = QHBoxLayout(self)
@@ -281,6 +289,14 @@ def _number(value: float, most: float, decimals: int, suffix: str, step: float) 
     box.setSuffix(suffix)
     box.setValue(value)
     return box
+
+
+def _beside(*widgets: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setContentsMargins(0, 0, 0, 0)
+    for i, widget in enumerate(widgets):
+        row.addWidget(widget, i)
+    return row
 
 
 def _form(widget: QWidget) -> QFormLayout:

@@ -32,8 +32,10 @@ METHOD_COLORS = {
     "confirmed": (40, 190, 190),
     "network": (255, 140, 60),
     "rule": (80, 170, 255),
+    "oasis": (225, 105, 205),
 }
 OTHER_METHOD = (190, 150, 255)
+PROPOSAL_LANE = 0.07  # of a row's height, per compared method
 
 EVENT_COLORS = ("#5fd0c5", "#d66b6b", "#b69cff", "#d3d35a", "#7fb2e5", "#e59fd0")
 
@@ -46,16 +48,19 @@ class Scale:
     gain: float
 
     @classmethod
-    def fit(cls, pyramid: Pyramid, bottom: float) -> Scale:
-        """Fill a row that starts at `bottom` from the 1st percentile to the maximum."""
+    def fit(cls, pyramid: Pyramid, bottom: float, lane: float = 0.0) -> Scale:
+        """Fill a row that starts at `bottom` from the 1st percentile to the maximum.
+
+        `lane` is left free below the trace.
+        """
         values = pyramid.values
         finite = values[np.isfinite(values)]
         if not finite.size:
-            return cls(bottom, 0.0)
+            return cls(bottom + lane, 0.0)
         low, high = float(np.percentile(finite, 1)), float(finite.max())
         low -= 0.05 * (high - low)
-        gain = ROW_FILL / (high - low) if high > low else 0.0
-        return cls(bottom - low * gain, gain)
+        gain = (ROW_FILL - lane) / (high - low) if high > low else 0.0
+        return cls(bottom + lane - low * gain, gain)
 
 
 class Curves:
@@ -180,3 +185,52 @@ class Spans:
             self._items[key] = item
         else:
             item.setOpts(**bars)
+
+
+class Proposals:
+    """What compared methods found: a thin row of bars per method below each trace.
+
+    Parameters
+    ----------
+    plot
+        Where they are drawn.
+    """
+
+    def __init__(self, plot: pg.PlotItem) -> None:
+        self._plot = plot
+        self._items: dict[str, list[pg.BarGraphItem]] = {}
+
+    def show(self, tables: Mapping[str, pd.DataFrame], bottoms: dict[int, float]) -> None:
+        """Draw each method's transients in its own lane, the first one on top."""
+        for items in self._items.values():
+            for item in items:
+                self._plot.removeItem(item)
+        self._items = {}
+        for i, (method, table) in enumerate(tables.items()):
+            shown = table[table["unit_id"].isin(list(bottoms))]
+            if shown.empty:
+                continue
+            lane = PROPOSAL_LANE * (len(tables) - 1 - i)
+            bottom = shown["unit_id"].map(bottoms).to_numpy(float) + lane
+            onset, peak, end = (shown[c].to_numpy(float) for c in ("onset", "peak", "end"))
+            parts = ((onset, peak, 255), (peak, end - 1, 90))
+            self._items[method] = [self._bars(method, *part, bottom) for part in parts]
+
+    def _bars(
+        self, method: str, start: np.ndarray, stop: np.ndarray, alpha: int, bottom: np.ndarray
+    ) -> pg.BarGraphItem:
+        color = pg.mkColor(proposal_color(method))
+        color.setAlpha(alpha)
+        height = np.full(len(start), 0.8 * PROPOSAL_LANE)
+        item = pg.BarGraphItem(
+            x0=start, x1=stop, y0=bottom, height=height, brush=color, pen=pg.mkPen(None)
+        )
+        item.setZValue(3)
+        self._plot.addItem(item)
+        return item
+
+
+def proposal_color(method: str) -> str:
+    """Colour of a compared method, as ``#rrggbb``."""
+    color = METHOD_COLORS.get(method, OTHER_METHOD)
+    return "#{:02x}{:02x}{:02x}".format(*color)

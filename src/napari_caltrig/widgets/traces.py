@@ -22,13 +22,16 @@ from napari_caltrig.widgets.marking import Marking, MarkingViewBox
 from napari_caltrig.widgets.plot import FrameAxis, apply_theme, pg
 from napari_caltrig.widgets.trace_items import (
     OTHER_COLOR,
+    PROPOSAL_LANE,
     ROW_FILL,
     SIGNAL_COLORS,
     Curves,
     Events,
+    Proposals,
     Scale,
     Spans,
     event_color,
+    proposal_color,
 )
 
 if TYPE_CHECKING:
@@ -63,6 +66,7 @@ class TracePlot(QWidget):
         self._build_plot()
         self._curves = Curves(self.plot.getPlotItem())
         self._spans = Spans(self.plot.getPlotItem())
+        self._proposals = Proposals(self.plot.getPlotItem())
         self._events = Events(self.plot.getPlotItem(), session.recording.behaviour.events)
         self._playhead = pg.InfiniteLine(session.frame, movable=True)
         self._playhead.setZValue(10)
@@ -72,6 +76,7 @@ class TracePlot(QWidget):
         self.marking = Marking(session, self.plot, self._bottoms, self._first_signal)
         self.marking.add_shortcuts(self)
         self._hint = QLabel()
+        self.legend = QLabel()
         self._build_layout()
         self._loader = TraceLoader(session, self._show_busy)
         self._redraw_timer = _single_shot(self._redraw, _REDRAW_MS, self)
@@ -79,6 +84,7 @@ class TracePlot(QWidget):
         self._links = Links(
             (session.selection_changed, self._show_selection),
             (session.curation_changed, self._show_change),
+            (session.proposals_changed, self._show_proposals),
             (session.traces_loaded, self._on_traces),
             (session.frame_changed, self._show_frame),
             (viewer.events.theme, self._show_theme),
@@ -141,6 +147,7 @@ class TracePlot(QWidget):
         bar.addSpacing(12)
         self._hint.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         bar.addWidget(self._hint, 1)
+        bar.addWidget(self.legend)
         self.seconds = QCheckBox("seconds")
         self.seconds.setToolTip("Show seconds instead of frames")
         self.seconds.setChecked(self._axis.seconds)
@@ -187,8 +194,8 @@ class TracePlot(QWidget):
         self._show_events()
         self._want()
         self._show_spans()
+        self._show_proposals()
         self._show_hint()
-        self._redraw_soon()
 
     def _show_events(self, *_: Any) -> None:
         self._events.show(self.events.isChecked(), max(len(self.rows), 1))
@@ -220,6 +227,16 @@ class TracePlot(QWidget):
         bottoms = self._bottoms()
         self._spans.show(self._session.curation.transients.of(bottoms).table(), bottoms)
 
+    def _show_proposals(self) -> None:
+        tables = self._session.proposals
+        self._proposals.show(tables, self._bottoms())
+        self.legend.setText(
+            "  ".join(f"<span style='color: {proposal_color(m)}'>▬</span> {m}" for m in tables)
+        )
+        self.legend.setToolTip("Compared methods, from top to bottom below each trace")
+        self._scales.clear()  # the traces make room
+        self._redraw_soon()
+
     def _redraw_soon(self, *_: Any) -> None:
         if not self._redraw_timer.isActive():
             self._redraw_timer.start()
@@ -227,6 +244,7 @@ class TracePlot(QWidget):
     def _redraw(self) -> None:
         (start, stop), _ = self.plot.getPlotItem().getViewBox().viewRange()
         rows = []
+        lane = PROPOSAL_LANE * len(self._session.proposals)
         for unit_id, bottom in self._bottoms().items():
             for name in self.shown_signals:
                 pyramid = self._session.trace(name, unit_id)
@@ -234,7 +252,7 @@ class TracePlot(QWidget):
                     continue
                 scale = self._scales.get((unit_id, name))
                 if scale is None:
-                    scale = self._scales[unit_id, name] = Scale.fit(pyramid, bottom)
+                    scale = self._scales[unit_id, name] = Scale.fit(pyramid, bottom, lane)
                 rows.append((unit_id, name, pyramid, scale))
         width = max(int(self.plot.getPlotItem().getViewBox().width()), 50)
         self._curves.show(rows, int(np.floor(start)), int(np.ceil(stop)) + 1, width)

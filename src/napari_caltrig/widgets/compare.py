@@ -1,0 +1,204 @@
+"""Plugins > CalTrig > Compare methods: several methods on the same cells, side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QGridLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_caltrig.viewer.commands import show_workspace
+from napari_caltrig.viewer.links import Links
+from napari_caltrig.viewer.sessions import sessions_of
+from napari_caltrig.widgets.compare_results import CompareResults
+from napari_caltrig.widgets.job import JobRow
+from napari_caltrig.widgets.method_choice import METHOD_NAMES, METHOD_TIPS, MethodChoice
+from napari_caltrig.widgets.trace_items import proposal_color
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+    from qtpy.QtGui import QCloseEvent
+
+    from napari_caltrig.session import Session
+    from napari_caltrig.steps import Steps
+
+_CHECKED = ("network", "rule", "oasis")
+
+
+class CompareMethods(QWidget):
+    """Runs several methods on the selected cells and compares what they find.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer (napari passes it in).
+    """
+
+    def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = napari_viewer
+        self._session: Session | None = None
+        self._cells: list[int] = []
+        self._links = Links()
+        self.methods: dict[str, QCheckBox] = {}
+        self.tolerance = QDoubleSpinBox()
+        self.tolerance.setRange(0, 10)
+        self.tolerance.setSingleStep(0.05)
+        self.tolerance.setValue(0.2)
+        self.tolerance.setSuffix(" s")
+        self.tolerance.setToolTip("Transients match if their onsets are at most this far apart")
+        self.job = JobRow("Compare in selected cells", self._make_steps, self._finish)
+        self.clear = QPushButton("Clear")
+        self.clear.setToolTip("Take the comparison out of the traces")
+        self.clear.clicked.connect(lambda _=False: self.forget())
+        self.results = CompareResults()
+        self._holder = QVBoxLayout(self)
+        self._form = QFormLayout()
+        self._parameters: MethodChoice | None = None
+        self._build()
+        self.tolerance.valueChanged.connect(self._show)
+        self.setMinimumWidth(430)
+        self._find_session()
+        self.destroyed.connect(_Forget(self._links, self.job))
+
+    # Building ----------------------------------------------------------------
+
+    def _build(self) -> None:
+        grid = QGridLayout()
+        for i, (method, name) in enumerate(METHOD_NAMES.items()):
+            box = QCheckBox(name)
+            box.setChecked(method in _CHECKED)
+            box.setToolTip(METHOD_TIPS[method])
+            box.setStyleSheet(f"QCheckBox {{ color: {proposal_color(method)}; }}")
+            self.methods[method] = box
+            grid.addWidget(box, i // 2, i % 2)
+        self._form.addRow("Tolerance", self.tolerance)
+        self._hint = QLabel("Open a recording and select cells first.")
+        self._hint.setWordWrap(True)
+        self._holder.addLayout(grid)
+        self._holder.addLayout(self._form)
+        self._holder.addWidget(self.job)
+        self._holder.addWidget(self._hint)
+        self._holder.addWidget(self.results, 1)
+        self._holder.addWidget(self.clear)
+        self.results.setVisible(False)
+        self.clear.setVisible(False)
+
+    def _find_session(self) -> Session | None:
+        """The session of the active layer, else the one opened last."""
+        sessions = sessions_of(self._viewer)
+        if sessions is None:
+            return None
+        active = self._viewer.layers.selection.active
+        found = None if active is None else sessions.session_of(active)
+        found = found or next(reversed(sessions.all), None)
+        if found is not None and found is not self._session:
+            self._attach(found)
+        return found
+
+    def _attach(self, session: Session) -> None:
+        self.forget()
+        self._links.disconnect()
+        self._session = session
+        if self._parameters is not None:
+            self._form.removeRow(self._parameters)
+        self._parameters = MethodChoice(session, "Parameters of")
+        self._form.insertRow(0, self._parameters)
+        self._hint.setText("Runs the ticked methods; each keeps the parameters set here.")
+        sessions = sessions_of(self._viewer)
+        self._links.add(session.curation_changed, self._show)
+        self._links.add(session.proposals_changed, self._show)
+        if sessions is not None:
+            self._links.add(sessions.closed, self._on_closed)
+
+    @property
+    def parameters(self) -> MethodChoice | None:
+        """Parameters of all methods; None while nothing is open."""
+        return self._parameters
+
+    # Running -----------------------------------------------------------------
+
+    def _make_steps(self) -> Callable[[], Steps[Any]] | None:
+        from napari_caltrig.session_transients import cells_for, comparison_steps
+
+        if sessions_of(self._viewer) is None:
+            show_workspace(self._viewer)
+        session = self._find_session()
+        if session is None or self._parameters is None:
+            raise ValueError("Open a recording first.")
+        chosen = [method for method, box in self.methods.items() if box.isChecked()]
+        if not chosen:
+            raise ValueError("Tick at least one method.")
+        cells = list(session.selection)
+        for method in chosen:
+            cells_for(session, cells, method)
+        options = {method: self._parameters.options(method) for method in chosen}
+        self._cells = cells
+        return lambda: comparison_steps(session, cells, options)
+
+    def _finish(self, tables: dict[str, pd.DataFrame]) -> None:
+        if self._session is not None:
+            self._session.propose(tables, self._cells)
+
+    # Showing -----------------------------------------------------------------
+
+    def _show(self, *_: Any) -> None:
+        session = self._session
+        proposed = {} if session is None else session.proposals
+        for part in (self.results, self.clear):
+            part.setVisible(bool(proposed))
+        if session is not None and proposed:
+            self.results.show_session(session, self.tolerance.value())
+
+    def forget(self) -> None:
+        """Take the comparison out of the traces and tables."""
+        if self._session is not None and self._session.proposals:
+            self._session.propose({})
+
+    # The end -----------------------------------------------------------------
+
+    def _on_closed(self, session: Session) -> None:
+        if session is not self._session:
+            return
+        self.job.stop()
+        self._links.disconnect()
+        self._session = None
+        self.results.forget()
+        if self._parameters is not None:
+            self._form.removeRow(self._parameters)
+            self._parameters = None
+        self._show()
+
+    def disconnect_all(self) -> None:
+        """Stop all work and all listening."""
+        self.job.stop()
+        self.results.forget()
+        self.forget()
+        self._links.disconnect()
+        self._session = None
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Let go of the session."""
+        self.disconnect_all()
+        super().closeEvent(event)
+
+
+class _Forget:
+    """Lets go of the session after the widget itself is gone."""
+
+    def __init__(self, links: Links, job: JobRow) -> None:
+        self._links, self._stop = links, job.stop
+
+    def __call__(self, *_: Any) -> None:
+        self._stop()
+        self._links.disconnect()
