@@ -1,4 +1,4 @@
-"""Does "label next" choose better cells than chance?
+"""Label next, side by side with chance.
 
     python benchmarks/label_next.py [--recordings 3] [--chosen 5] [--draws 2] [--no-training]
 
