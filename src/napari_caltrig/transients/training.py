@@ -89,7 +89,7 @@ class TrainingConfig:
     )
     architecture: str = "ConvGRU"
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    threshold: float = 0.57
+    threshold: float = 0.55
     version: str = "1.1.0"
     folder: Path | None = None
 
