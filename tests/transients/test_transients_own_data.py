@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
-from napari_caltrig import FormatError
-from napari_caltrig.curation import AddTransients, CurationStore, SetStatus, numbered
+from napari_caltrig import FormatError, open_recording
+from napari_caltrig.cli import main
+from napari_caltrig.curation import AddTransients, CurationStore, SetFrameRate, SetStatus, numbered
 from napari_caltrig.recording import Transients
 from napari_caltrig.session import Session
 from napari_caltrig.simulation.traces import TraceConfig, simulate_traces
@@ -169,3 +171,21 @@ def test_cells_of_which_the_model_is_unsure_come_first():
     assert ranking.index[-1] == 4
     assert ranking["per_minute"].to_numpy() == pytest.approx(ranking["score"].to_numpy())
     assert ranking["score"].is_monotonic_decreasing
+
+
+def test_a_model_is_trained_from_curation_files_in_the_shell(shared_data, tmp_path):
+    recording = open_recording(shared_data("minian", "session1"), frame_rate=20.0)
+    path = tmp_path / "a.caltrig"
+    store = CurationStore.create(path, recording)
+    ids = [int(u) for u in recording.unit_ids[:3]]
+    store.do(SetFrameRate(20.0))
+    rows = [(u, t, t + 3) for u in ids for t in (10, 60, 120)]
+    store.do(AddTransients(numbered(table(rows), store.curation)))
+    store.close()
+    options = ["--steps", "1", "--name", "lab", "--folder", str(tmp_path)]
+    result = CliRunner().invoke(main, ["train", "transients", "--from", str(path), *options])
+    assert result.exit_code == 0, result.output
+    assert "9 transients of 3 cells" in result.output
+    assert (tmp_path / "lab.safetensors").is_file()
+    wrong = CliRunner().invoke(main, ["train", "transients", "--base", "gru"])
+    assert wrong.exit_code == 2
