@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -30,27 +31,70 @@ _overwrite = click.option("--overwrite", is_flag=True, help="Replace an existing
 @click.command("detect-transients")
 @click.argument("path", type=click.Path(exists=True))
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="Table to write: .csv")
-@click.option("--model", default="gru", show_default=True, help="Name or file of a model.")
+@click.option(
+    "--method",
+    type=click.Choice(["network", "rule", "oasis", "caltrig-rule"]),
+    default="network",
+    show_default=True,
+    help="caltrig-rule repeats CalTrig's own rule with its flaws.",
+)
+@click.option("--model", help="network: name or file of a model; gru by default.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    help="network: smallest probability; the model's own by default.",
+)
+@click.option(
+    "--peak-threshold",
+    type=click.FloatRange(min=0),
+    metavar="DFF",
+    help="rules: smallest climb in dF/F; 0 by default.",
+)
+@click.option(
+    "--snr-threshold",
+    type=click.FloatRange(min=0),
+    metavar="SD",
+    help="rule: smallest climb in sd of the noise, 3 by default; "
+    "caltrig-rule: in CalTrig's own units, 0 by default.",
+)
+@click.option(
+    "--interval",
+    metavar="TIME",
+    help="rules: peaks this near are one rise, e.g. 0.15s (rule's default) or 10frames "
+    "(caltrig-rule's).",
+)
+@click.option(
+    "--activity-threshold",
+    type=click.FloatRange(min=0),
+    metavar="SD",
+    help="oasis: smallest activity in sd of the noise; 2.5 by default.",
+)
+@click.option(
+    "--decay",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="S",
+    help="oasis: decay time of the indicator in seconds; measured by default.",
+)
 @click.option("--cells", metavar="IDS", help="Only these cells, e.g. 3,7,12 (default: all).")
-@_threshold
 @frame_rate_option
 @_overwrite
 def detect_transients(
     path: str,
     out: str,
-    model: str,
+    method: str,
     cells: str | None,
-    threshold: float | None,
     frame_rate: float | None,
     overwrite: bool,
+    **options: Any,
 ) -> None:
     """Find the transients of all cells of a recording.
 
     The table has one row per transient: unit_id; onset, peak and end in frames
     (0-based, end exclusive) and onset_s, peak_s, end_s in seconds; amplitude in
-    dF/F; probability; method and model.
+    dF/F; probability (network only); method and model.
     """
     target = check_output(out, (".csv",), overwrite=overwrite)
+    of_method = _method_options(method, options)
     with plain_errors():
         recording = read_recording(path, frame_rate)
         unit_ids = _chosen(cells, recording)
@@ -59,19 +103,51 @@ def detect_transients(
             raise ValueError("the file does not say the frame rate: give --frame-rate HZ")
         if "dff" not in recording.traces:
             raise ValueError(f"{path} has no traces (it is a {recording.format})")
-        from napari_caltrig.transients import detect_transients as detect
+        from napari_caltrig.steps import run
+        from napari_caltrig.transients.methods import method_steps
 
         rows = [recording.footprints.index_of(u) for u in unit_ids]
-        dff = np.asarray(recording.traces["dff"][rows])
-        c = np.asarray(recording.traces["C"][rows]) if "C" in recording.traces else None
+        known = recording.traces
+        traces = {
+            key: np.asarray(known[name][rows]) if name in known else None
+            for key, name in (("dff", "dff"), ("c", "C"), ("s", "S"))
+        }
         with progress_bar("Detecting transients") as show:
-            table = detect(
-                dff, rate, c=c, unit_ids=unit_ids, model=model, threshold=threshold, progress=show
-            )
+            steps = method_steps(method, frame_rate=rate, unit_ids=unit_ids, **traces, **of_method)
+            table = run(steps, show)
         for name in ("onset", "peak", "end"):
             table[f"{name}_s"] = recording.clock.to_seconds(table[name]).round(4)
         table.to_csv(target, index=False)
     click.echo(f"{len(table)} transients of {len(unit_ids)} cells written to {target}")
+
+
+_OPTIONS_OF = {
+    "network": ("model", "threshold"),
+    "rule": ("peak_threshold", "snr_threshold", "interval"),
+    "oasis": ("activity_threshold", "decay"),
+    "caltrig-rule": ("peak_threshold", "snr_threshold", "interval"),
+}
+
+
+def _method_options(method: str, given: dict[str, Any]) -> dict[str, Any]:
+    """What was given, as the method calls it; refuses what the method does not know."""
+    options = {name: value for name, value in given.items() if value is not None}
+    wrong = [f"--{n.replace('_', '-')}" for n in options if n not in _OPTIONS_OF[method]]
+    if wrong:
+        raise click.UsageError(f"--method {method} does not take {', '.join(wrong)}")
+    if "interval" in options:
+        options |= _interval(options.pop("interval"))
+    if "decay" in options:
+        options["tau_decay_s"] = options.pop("decay")
+    return options
+
+
+def _interval(text: str) -> dict[str, float]:
+    """An interval in seconds or frames, as the rules take it."""
+    match = re.fullmatch(r"\s*(\d*\.?\d+)\s*(s|frames?)\s*", text)
+    if match is None:
+        raise click.UsageError(f"--interval takes 0.15s or 10frames, not {text}")
+    return {"interval_s" if match[2] == "s" else "interval_frames": float(match[1])}
 
 
 def _chosen(cells: str | None, recording: Recording) -> list[int]:
