@@ -1,4 +1,4 @@
-"""Label next: which cell a model would learn most from."""
+"""Label next: in which cells a model would be corrected most."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def label_next(
     model: str | Path = "gru",
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Rank cells by how much a model would learn from a person's labels.
+    """Rank cells by how many corrections of a model to expect from a person.
 
     Parameters
     ----------
