@@ -135,9 +135,10 @@ def test_the_traces_make_room_for_the_rows(compare, workspace, qtbot):
 
 def test_scores_are_those_against_the_users_own_transients(compare, workspace, qtbot):
     session = workspace.session
+    session.select([0, 5])  # nobody has looked through cell 5: it does not count against anyone
     compared(compare, session, qtbot)
     assert compare.results.scores.columnCount() == 1  # nothing to score against yet
-    rule = session.proposals["rule"]
+    rule = session.proposals["rule"].query("unit_id == 0")
     mark(session, *rule[["onset", "peak"]].to_numpy().tolist(), method="confirmed")
     scores, agreement = compare.results.scores, compare.results.agreement
     names = [scores.verticalHeaderItem(i).text() for i in range(scores.rowCount())]

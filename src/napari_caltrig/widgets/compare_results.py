@@ -100,20 +100,29 @@ class CompareResults(QWidget):
             return
         yours = session.own_transients(cells)
         known = {_SHORT[m]: t for m, t in tables.items()}
-        n = len(cells)
-        where = f"{n} cell{'' if n == 1 else 's'}"
-        if len(yours):
-            self._title.setText(f"Against your {len(yours)} transients in {where}:")
+        # A cell without any mark is one that nobody has looked through yet, not a silent one.
+        labelled = [u for u in cells if u in set(yours["unit_id"])]
+        where = f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"
+        if labelled:
+            self._title.setText(
+                f"Against your {len(yours)} transients, in {len(labelled)} of {where} "
+                "(those in which you marked or confirmed any):"
+            )
         else:
             self._title.setText(
                 f"In {where}. Mark or confirm transients in these cells to score the methods."
             )
         scores = scores_against(
-            known, yours, rate, tolerance_s, n_frames=session.recording.n_frames, unit_ids=cells
+            known,
+            yours,
+            rate,
+            tolerance_s,
+            n_frames=session.recording.n_frames,
+            unit_ids=labelled or cells,
         )
-        _fill_scores(self.scores, scores, scored=bool(len(yours)))
-        everyone = {_YOURS: yours, **known} if len(yours) else known
-        self._agreement = agreement(everyone, rate, tolerance_s, unit_ids=cells)
+        _fill_scores(self.scores, scores, scored=bool(labelled))
+        everyone = {_YOURS: yours, **known} if labelled else known
+        self._agreement = agreement(everyone, rate, tolerance_s, unit_ids=labelled or cells)
         self._show_agreement()
         self._list_methods(list(tables))
 

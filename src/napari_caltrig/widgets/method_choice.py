@@ -147,6 +147,7 @@ class RulePage(QWidget):
         self.order.setToolTip("Order of the filter's polynomial")
         self.kind = QComboBox()
         self.kind.addItems(["median", "mean", "max"])
+        self.kind.setMaximumWidth(84)
         self.kind.setToolTip("How the noise is taken from what the filter left out")
         self.noise_window = Length(session, noise.window_s)
         self.noise_window.setToolTip("Window of the noise estimate")
@@ -255,7 +256,7 @@ class Length(QWidget):
         self._session = session
         self.value = _number(seconds, 1e5, 2, "", 0.05)
         self.unit = QComboBox()
-        self.unit.setMaximumWidth(72)
+        self.unit.setMaximumWidth(64)
         self.unit.addItems(["s", "frames"])
         self.unit.currentIndexChanged.connect(self._convert)
         layout = QHBoxLayout(self)
