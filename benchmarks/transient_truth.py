@@ -64,7 +64,7 @@ def recorded(folder: Path, rate: int, nu: float) -> Truth:
         span, snr = data["spans"][of_spans].astype(int), data["span_snr"][of_spans].astype(float)
         sigma = _sigma(y)
         if stored != rate:
-            y, n, span = _halved(y, n, span)
+            y, n, span, snr = _halved(y, n, span, snr)
         y = _with_noise(y, float(rate), nu, r)
         snr = snr * (data["sigma"][r] if stored == rate else sigma) / _sigma(y)
         if stored == rate and not nu:
@@ -84,14 +84,22 @@ def recorded(folder: Path, rate: int, nu: float) -> Truth:
 
 
 def _halved(
-    y: np.ndarray, spikes: np.ndarray, spans: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Half the frame rate: means of pairs of frames; onset and peak in the frames they fall in."""
+    y: np.ndarray, spikes: np.ndarray, spans: np.ndarray, snr: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Half the frame rate: means of pairs of frames; onset and peak in the frames they fall in.
+
+    As at the other rates, rises with at most one frame between them are one;
+    its height is that of all of them.
+    """
     n = len(y) // 2 * 2
     onset = np.maximum((spans[:, 0] + 1) // 2 - 1, 0)
-    coarse = np.column_stack((onset, np.maximum(spans[:, 1] // 2, onset)))
-    coarse = np.minimum(coarse, n // 2 - 1)
-    return y[:n].reshape(-1, 2).mean(axis=1), spikes[:n].reshape(-1, 2).sum(axis=1), coarse
+    peak = np.maximum(spans[:, 1] // 2, onset)
+    first = np.flatnonzero(np.append(True, onset[1:] - peak[:-1] > 1)) if len(onset) else onset
+    last = np.append(first[1:], len(onset)) - 1
+    joined = np.add.reduceat(np.nan_to_num(snr), first) if len(first) else snr
+    coarse = np.minimum(np.column_stack((onset[first], peak[last])), n // 2 - 1)
+    y, spikes = y[:n].reshape(-1, 2).mean(axis=1), spikes[:n].reshape(-1, 2).sum(axis=1)
+    return y, spikes, coarse, joined
 
 
 def _with_noise(y: np.ndarray, fs: float, nu: float, seed: int) -> np.ndarray:
