@@ -30,7 +30,7 @@ def train() -> None:
     "--from",
     "sources",
     multiple=True,
-    type=click.Path(exists=True, path_type=Path),
+    type=click.Path(path_type=Path),
     metavar="SESSION.caltrig",
     help="Learn from the confirmed transients in this file; may be given several times.",
 )
