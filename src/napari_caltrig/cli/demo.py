@@ -107,6 +107,7 @@ def _screenshot(file: Path, target: Path) -> str:
         viewer.open(file, plugin=PLUGIN)
         workspace = show_workspace(viewer)
         session = workspace.session
+        _settle(lambda: session.cell_table()["SNR"].notna().any())
         table = session.cell_table().sort_values("SNR", ascending=False)
         session.select(table.index[:6].tolist())
         _settle(lambda: all(session.trace("dff", u) is not None for u in session.selection))

@@ -14,7 +14,49 @@ from napari_caltrig.transients.caltrig_networks import CalTrigGRU, CalTrigGRUHid
 from napari_caltrig.transients.inputs import CHANNELS
 
 
-class ConvGRU(nn.Module):
+class _Grouped(nn.Module):
+    """A convolution, a bidirectional recurrent part over groups of frames, one logit per frame.
+
+    Parameters
+    ----------
+    part
+        Name of the recurrent part: ``"gru"`` or ``"lstm"``; its weights bear it.
+    channels, filters, kernel, group, hidden, layers
+        See `ConvGRU`.
+    """
+
+    def __init__(
+        self,
+        part: str,
+        channels: int,
+        filters: int,
+        kernel: int,
+        group: int,
+        hidden: int,
+        layers: int,
+    ) -> None:
+        super().__init__()
+        self.group = group
+        self._part = part
+        self.conv = nn.Conv1d(channels, filters, kernel, padding=kernel // 2)
+        kind = {"gru": nn.GRU, "lstm": nn.LSTM}[part]
+        self.add_module(part, kind(filters * group, hidden, layers, bidirectional=True))
+        self.head = nn.Linear(2 * hidden, group)
+        nn.init.constant_(self.head.bias, -3.0)  # rises are rare
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (cells, frames) of features (cells, channels, frames)."""
+        n, _, n_frames = x.shape
+        x = torch.relu(self.conv(x))
+        x = nn.functional.pad(x, (0, -n_frames % self.group))
+        steps = x.reshape(n, x.shape[1], -1, self.group)
+        steps = steps.permute(2, 0, 1, 3).reshape(-1, n, x.shape[1] * self.group)
+        hidden, _ = self.get_submodule(self._part)(steps)
+        logits: Tensor = self.head(hidden).permute(1, 0, 2).reshape(n, -1)
+        return logits[:, :n_frames]
+
+
+class ConvGRU(_Grouped):
     """A convolution, a bidirectional GRU over groups of frames, one logit per frame.
 
     The recurrent part is most of the cost. It reads `group` successive frames
@@ -42,26 +84,10 @@ class ConvGRU(nn.Module):
         hidden: int = 32,
         layers: int = 2,
     ) -> None:
-        super().__init__()
-        self.group = group
-        self.conv = nn.Conv1d(channels, filters, kernel, padding=kernel // 2)
-        self.gru = nn.GRU(filters * group, hidden, layers, bidirectional=True)
-        self.head = nn.Linear(2 * hidden, group)
-        nn.init.constant_(self.head.bias, -3.0)  # rises are rare
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (cells, frames) of features (cells, channels, frames)."""
-        n, _, n_frames = x.shape
-        x = torch.relu(self.conv(x))
-        x = nn.functional.pad(x, (0, -n_frames % self.group))
-        steps = x.reshape(n, x.shape[1], -1, self.group)
-        steps = steps.permute(2, 0, 1, 3).reshape(-1, n, x.shape[1] * self.group)
-        hidden, _ = self.gru(steps)
-        logits: Tensor = self.head(hidden).permute(1, 0, 2).reshape(n, -1)
-        return logits[:, :n_frames]
+        super().__init__("gru", channels, filters, kernel, group, hidden, layers)
 
 
-class ConvLSTM(nn.Module):
+class ConvLSTM(_Grouped):
     """`ConvGRU` with an LSTM in the place of the GRU.
 
     Parameters
@@ -85,23 +111,7 @@ class ConvLSTM(nn.Module):
         hidden: int = 28,
         layers: int = 2,
     ) -> None:
-        super().__init__()
-        self.group = group
-        self.conv = nn.Conv1d(channels, filters, kernel, padding=kernel // 2)
-        self.lstm = nn.LSTM(filters * group, hidden, layers, bidirectional=True)
-        self.head = nn.Linear(2 * hidden, group)
-        nn.init.constant_(self.head.bias, -3.0)  # rises are rare
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (cells, frames) of features (cells, channels, frames)."""
-        n, _, n_frames = x.shape
-        x = torch.relu(self.conv(x))
-        x = nn.functional.pad(x, (0, -n_frames % self.group))
-        steps = x.reshape(n, x.shape[1], -1, self.group)
-        steps = steps.permute(2, 0, 1, 3).reshape(-1, n, x.shape[1] * self.group)
-        hidden, _ = self.lstm(steps)
-        logits: Tensor = self.head(hidden).permute(1, 0, 2).reshape(n, -1)
-        return logits[:, :n_frames]
+        super().__init__("lstm", channels, filters, kernel, group, hidden, layers)
 
 
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
