@@ -151,3 +151,10 @@ def test_without_a_frame_rate_nothing_is_detected_until_it_is_set(recording):
         run(session.detection_steps([0]))
         session.undo()
         assert session.clock.frame_rate is None
+
+
+def test_a_trace_of_a_cell_that_is_gone_is_no_error(session):
+    unit_id = paint(session)
+    session.do(RemoveMissedCells((unit_id,)))
+    assert not session.has_trace("dff", unit_id)
+    assert run(session.load_steps([("dff", unit_id)])) == {}

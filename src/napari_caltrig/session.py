@@ -187,7 +187,7 @@ class Session:
         """Whether a cell has a trace of this name, loaded or not."""
         if unit_id in self.curation.missed_cells:
             return name in ("dff", "raw") and self.recording.movie is not None
-        return name in self.recording.traces
+        return name in self.recording.traces and unit_id in self.recording.footprints
 
     def load_steps(self, keys: Sequence[TraceKey]) -> Steps[dict[TraceKey, Pyramid]]:
         """Read traces that are not in memory yet; give the result to `add_traces`.
