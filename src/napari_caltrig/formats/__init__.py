@@ -6,9 +6,12 @@ import os
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from napari_caltrig.recording import FormatError, Recording
+
+if TYPE_CHECKING:
+    from napari_caltrig.curation import Curation
 
 
 class Format(Protocol):
@@ -25,10 +28,24 @@ class Format(Protocol):
 
 # The order decides where a folder is more than one thing: what a pipeline made of a
 # session outranks the bare movies that lie beside it.
-_MODULES = ("minian", "caiman", "mmap", "miniscope", "movies")
+_MODULES = (
+    "caltrig",
+    "minian",
+    "suite2p",
+    "caiman",
+    "nwb",
+    "mat",
+    "inscopix",
+    "mmap",
+    "miniscope",
+    "movies",
+)
 
 _LOOKED_FOR = (
-    "a Minian folder (with A.zarr and C.zarr, or minian_dataset.nc), a CaImAn result (.hdf5), "
+    "a CalTrig project (config.ini), a Minian folder (with A.zarr and C.zarr, or "
+    "minian_dataset.nc), a CaImAn result (.hdf5), an NWB file (.nwb), "
+    "a suite2p folder (stat.npy), a result of EXTRACT or CNMF-E (.mat), "
+    "traces of Inscopix (.csv), "
     "a CaImAn movie (.mmap), a Miniscope folder (0.avi, 1.avi ...) or a movie "
     "(TIFF, AVI, MP4, Zarr)"
 )
@@ -71,6 +88,27 @@ def read(path: Path) -> Recording:
             f"no permission to read {_locked(path, error)}",
             "Ask its owner, or copy the recording to a folder of your own.",
         ) from error
+
+
+def decisions_of(recording: Recording) -> Curation | None:
+    """What was decided about a recording in the program that wrote it; None if nothing.
+
+    Statuses that a person gave, missed cells, transients, groups and notes. Only some
+    formats keep them.
+
+    Raises
+    ------
+    FormatError
+        If they are there, but damaged.
+    """
+    from napari_caltrig.curation import Curation
+
+    known = find_format(recording.path)
+    reader = getattr(known, "read_decisions", None)
+    if reader is None:
+        return None
+    found: Curation = reader(recording)
+    return None if found == Curation.of(recording) else found
 
 
 def _formats() -> Iterator[Format]:

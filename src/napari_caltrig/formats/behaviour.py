@@ -7,7 +7,8 @@ signal. Row i is frame i where there are as many rows as frames; else
 
 * A column of 0 and 1 (``RNF``, ``ALP``, ``ILP``, ``ALP_Timeout`` ...) is an
   **event**: it happened at each frame at which the column *rises* to 1 (and at
-  frame 0 if it starts with 1). A lever held down for ten frames is one press.
+  frame 0 if it starts with 1). A lever held down for ten frames is one press,
+  and one **bout** of ten frames.
 * Any other column of numbers is a **signal**.
 """
 
@@ -97,6 +98,7 @@ def find_behaviour(session: Path, n_frames: int) -> Behaviour | None:
         events={name: at for b in found for name, at in b.events.items()},
         signals={name: values for b in reversed(found) for name, values in b.signals.items()},
         source="; ".join(notes),
+        bouts={name: spans for b in found for name, spans in b.bouts.items()},
     )
 
 
@@ -131,7 +133,7 @@ def read_behaviour(path: Path, n_frames: int) -> Behaviour:
     table = read_table(path, EXPECTED)
     rows, frames, note = _rows_of_frames(table, n_frames)
     skipped = {table.find(*NUMBER), table.find(*TIME)}
-    events, signals, useless = {}, {}, []
+    events, bouts, signals, useless = {}, {}, {}, []
     for name, column in table.columns.items():
         if name in skipped or simple_name(name) in NOT_BEHAVIOUR:
             continue
@@ -141,12 +143,15 @@ def read_behaviour(path: Path, n_frames: int) -> Behaviour:
         if not finite.size:
             useless.append(name)
         elif np.isin(finite, (0, 1)).all():
-            events[name] = _rises(values == 1)
+            runs = runs_of(values == 1)
+            events[name] = runs[:, 0]
+            if (runs[:, 1] - runs[:, 0] > 1).any():
+                bouts[name] = runs
         else:
             signals[name] = values
     if useless:
         note += f", without numbers: {', '.join(useless)}"
-    return Behaviour(events, signals, path.name + note)
+    return Behaviour(events, signals, path.name + note, bouts)
 
 
 def _from_table(session: Path, n_frames: int) -> Behaviour | None:
@@ -173,8 +178,10 @@ def _rows_of_frames(
     return first[inside], frames[inside], note
 
 
-def _rises(on: NDArray[np.bool_]) -> NDArray[np.int64]:
-    return np.flatnonzero(on & ~np.concatenate([[False], on[:-1]])).astype(np.int64)
+def runs_of(on: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """First frame and frame after the last of every run of True, shape (runs, 2)."""
+    edges = np.diff(np.concatenate([[0], on.astype(np.int8), [0]]))
+    return np.stack([np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)], axis=1)
 
 
 def _from_head_orientation(session: Path, n_frames: int) -> Behaviour | None:
@@ -195,7 +202,7 @@ def _from_head_orientation(session: Path, n_frames: int) -> Behaviour | None:
         expected = f"timestamps of the {n_frames} frames to place it in time"
         hint = "The time stamps of the miniscope (timeStamps.csv) should have a row per frame."
         raise FormatError(path, expected, "none that fit", hint)
-    values = _interpolated(table.columns[time], quaternions, frame_times)
+    values = interpolated(table.columns[time], quaternions, frame_times)
     return Behaviour({}, dict(zip(QUATERNION, values.T, strict=True)), path.name)
 
 
@@ -210,7 +217,7 @@ def _frame_times_ms(device: Path, n_frames: int) -> NDArray[np.float64] | None:
     return times if np.isfinite(times).all() else None
 
 
-def _interpolated(
+def interpolated(
     stamps: NDArray[np.float64], quaternions: NDArray[np.float64], times: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Unit quaternions at `times`: linear between samples, then normalised.

@@ -209,5 +209,11 @@ def _on_frames(found: Behaviour, frames: NDArray[np.int64], n_recorded: int) -> 
     for name, at in found.events.items():
         inside = at[(at >= frames[0]) & (at < frames[-1] + step)]
         events[name] = np.searchsorted(frames, inside, side="right") - 1
+    bouts = {}
+    for name, spans in found.bouts.items():
+        inside = spans[(spans[:, 0] >= frames[0]) & (spans[:, 0] < frames[-1] + step)]
+        first = np.searchsorted(frames, inside[:, 0], side="right") - 1
+        last = np.searchsorted(frames, inside[:, 1] - 1, side="right") - 1
+        bouts[name] = np.stack([first, last + 1], axis=1)
     signals = {name: values[frames] for name, values in found.signals.items()}
-    return Behaviour(events, signals, found.source)
+    return Behaviour(events, signals, found.source, bouts)

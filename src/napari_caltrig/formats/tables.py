@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +25,13 @@ class Table:
     columns
         Per column, as it is named in the file, its values; NaN where a cell
         holds no number. Shape (rows,).
+    text
+        The columns that hold words and no number, as they are; shape (rows,).
     """
 
     path: Path
     columns: dict[str, NDArray[np.float64]]
+    text: dict[str, NDArray[np.object_]] = field(default_factory=dict)
 
     @property
     def n_rows(self) -> int:
@@ -90,7 +93,14 @@ def read_table(path: Path, expected: str) -> Table:
     if raw.empty:
         hint = "Nothing was recorded in it; move it away or export it again."
         raise FormatError(path, expected, "a header without rows", hint)
-    return Table(path, {str(name).strip(): _numbers(raw[name]) for name in raw.columns})
+    columns = {str(name).strip(): _numbers(raw[name]) for name in raw.columns}
+    words = [
+        name
+        for name in raw.columns
+        if pd.api.types.is_string_dtype(raw[name]) and np.isnan(columns[str(name).strip()]).all()
+    ]
+    text = {str(name).strip(): raw[name].fillna("").to_numpy(object) for name in words}
+    return Table(path, columns, text)
 
 
 def _numbers(column: pd.Series) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """What a recording is: immutable types that know no files and no GUI."""
 
-from napari_caltrig.recording.behaviour import Behaviour
+from napari_caltrig.recording.behaviour import Behaviour, BehaviourFile, BehaviourVideo
 from napari_caltrig.recording.clock import Clock
 from napari_caltrig.recording.errors import FormatError
 from napari_caltrig.recording.footprints import Crop, Footprints
@@ -10,6 +10,8 @@ from napari_caltrig.recording.transients import Transients
 __all__ = [
     "Background",
     "Behaviour",
+    "BehaviourFile",
+    "BehaviourVideo",
     "Clock",
     "Crop",
     "Footprints",
