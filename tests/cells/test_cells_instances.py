@@ -34,7 +34,7 @@ def maps_of(centres, probability=None, radius=DIAMETER / 2):
     aim = np.array(centres)[owner]
     offset = np.stack([aim[..., 0] - y, aim[..., 1] - x]).astype(np.float32)
     seeds = Seeds(np.array(centres, float), probability, np.full((len(centres), 16), radius))
-    return CellMaps(soma, offset * masks.any(axis=0), seeds), masks
+    return CellMaps(soma, offset * masks.any(axis=0), seeds, soma), masks
 
 
 def iou(a, b):
@@ -75,7 +75,7 @@ def test_masks_survive_cutting_at_half_their_peak():
 def test_specks_and_giants_are_no_cells():
     speck, _ = maps_of([(30, 30)], radius=2)
     giant, _ = maps_of([(32, 40)], radius=20)
-    giant = CellMaps(giant.soma, 0 * giant.offset, giant.seeds)
+    giant = CellMaps(giant.soma, 0 * giant.offset, giant.seeds, giant.centre)
     assert len(cells_from_maps(speck, DIAMETER)) == 0
     assert all(a <= 3.6 * np.pi * 36 for a in cells_from_maps(giant, DIAMETER).areas())
 
@@ -90,6 +90,7 @@ def test_empty_maps_hold_no_cells():
         np.zeros(SHAPE, np.float32),
         np.zeros((2, *SHAPE), np.float32),
         Seeds(np.zeros((0, 2)), np.zeros(0), np.zeros((0, 16))),
+        np.zeros(SHAPE, np.float32),
     )
     cells = cells_from_maps(empty, DIAMETER)
     assert len(cells) == 0

@@ -10,7 +10,8 @@ import pytest
 
 from napari_caltrig.cells.channels import CHANNELS, N_STILL, channels_of, normalized_stack
 from napari_caltrig.cells.input import BLOCK_BYTES
-from napari_caltrig.cells.summary import STACK_FRAMES, bin_size, summarize, summary_steps
+from napari_caltrig.cells.statistics import STACK_FRAMES
+from napari_caltrig.cells.summary import bin_size, summarize, summary_steps
 from napari_caltrig.simulation.movies import MovieConfig, simulate_movie
 
 
@@ -118,7 +119,7 @@ def test_summaries_come_at_another_scale(sim):
 @pytest.mark.parametrize("n_frames", [1, 3, 49, 50, 51, 299, 301, 1000])
 def test_the_stack_has_at_most_fifty_frames_between_mean_and_maximum(n_frames):
     movie = np.random.default_rng(n_frames).random((n_frames, 16, 16), dtype=np.float32)
-    stack = summarize(movie, diameter=5.0).stack
+    stack = summarize(movie, diameter=5.0, background="none").stack
     assert 1 <= len(stack) <= STACK_FRAMES
     assert len(stack) == min(n_frames, STACK_FRAMES)
     assert (stack.max(axis=0) <= movie.max(axis=0) + 1e-6).all()
@@ -180,3 +181,35 @@ def test_closing_the_generator_stops_reading():
 def test_impossible_diameters_are_refused(diameter):
     with pytest.raises(ValueError, match="diameter"):
         summarize(np.zeros((4, 32, 32)), diameter=diameter)
+
+
+def test_one_photon_background_is_told_and_taken_off_the_stack():
+    sim = simulate_movie(MovieConfig.miniscope(shape=(96, 96), n_cells=12, n_frames=200), seed=2)
+    d = sim.config.cell_diameter_px
+    auto = summarize(sim.movie, diameter=d, frame_rate=sim.frame_rate)
+    assert auto.background_removed
+    assert abs(np.median(auto.stack)) < 0.1 * auto.mean.mean()
+    assert abs(np.median(auto.flat)) < 0.1 * auto.mean.mean()
+    kept = summarize(sim.movie, diameter=d, frame_rate=sim.frame_rate, background="none")
+    assert not kept.background_removed
+    assert np.array_equal(kept.flat, kept.mean)
+    assert np.median(kept.stack) > 0.8 * np.median(kept.mean)
+    for name in ("mean", "peak", "snr", "correlation", "skewness"):
+        assert np.array_equal(getattr(auto, name), getattr(kept, name)), name
+
+
+def test_two_photon_movies_keep_their_background(sim, summary):
+    assert not summary.background_removed
+    forced = summarize(sim.movie, diameter=12.0, frame_rate=15.0, background="one-photon")
+    assert forced.background_removed
+
+
+def test_a_movie_around_zero_has_no_background():
+    movie = np.random.default_rng(0).normal(0, 1, (60, 40, 40))
+    assert not summarize(movie, diameter=10.0).background_removed
+
+
+@pytest.mark.parametrize("option", [{"background": "maybe"}, {"motion": "yes"}])
+def test_unknown_options_are_refused(option):
+    with pytest.raises(ValueError, match=r"background is|motion is"):
+        summarize(np.zeros((4, 32, 32)), diameter=8.0, **option)

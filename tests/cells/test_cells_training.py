@@ -19,7 +19,14 @@ from napari_caltrig.cells.training import (
     training_steps,
 )
 
-TINY = {"n_examples": 2, "n_steps": 3, "batch": 2, "n_test": 1, "example_px": 72}
+TINY = {
+    "n_examples": 2,
+    "n_steps": 3,
+    "batch": 2,
+    "n_test": 1,
+    "n_calibration": 1,
+    "example_px": 72,
+}
 
 
 @pytest.fixture(scope="module")

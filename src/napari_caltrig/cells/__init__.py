@@ -19,17 +19,28 @@ if TYPE_CHECKING:
     )
     from napari_caltrig.cells.scoring import score_cells
     from napari_caltrig.cells.summary import Summary, summarize, summary_steps
-    from napari_caltrig.cells.traces import mean_trace_steps, mean_traces
+    from napari_caltrig.cells.traces import (
+        CellTraces,
+        cell_trace_steps,
+        cell_traces,
+        mean_trace_steps,
+        mean_traces,
+    )
     from napari_caltrig.cells.training import TrainingConfig, train, training_steps
+    from napari_caltrig.cells.wand import grow_cell, wand_image
 
 _HOME = {
     "CellProbabilities": "finding",
+    "CellTraces": "traces",
     "Summary": "summary",
     "TrainingConfig": "training",
     "cell_probabilities": "finding",
+    "cell_trace_steps": "traces",
+    "cell_traces": "traces",
     "find_cells": "finding",
     "finding_steps": "finding",
     "footprints_from_probabilities": "finding",
+    "grow_cell": "wand",
     "mean_trace_steps": "traces",
     "mean_traces": "traces",
     "probability_steps": "finding",
@@ -38,16 +49,21 @@ _HOME = {
     "summary_steps": "summary",
     "train": "training",
     "training_steps": "training",
+    "wand_image": "wand",
 }
 
 __all__ = [
     "CellProbabilities",
+    "CellTraces",
     "Summary",
     "TrainingConfig",
     "cell_probabilities",
+    "cell_trace_steps",
+    "cell_traces",
     "find_cells",
     "finding_steps",
     "footprints_from_probabilities",
+    "grow_cell",
     "mean_trace_steps",
     "mean_traces",
     "probability_steps",
@@ -56,6 +72,7 @@ __all__ = [
     "summary_steps",
     "train",
     "training_steps",
+    "wand_image",
 ]
 
 

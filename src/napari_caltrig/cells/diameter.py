@@ -85,7 +85,9 @@ def _sure_cells(
     frames: NDArray[np.float32], network: nn.Module, diameter: float
 ) -> Steps[Footprints]:
     factor = NETWORK_DIAMETER / diameter
-    summary = yield from summary_steps(frames, diameter=diameter, factor=factor)
+    summary = yield from summary_steps(
+        frames, diameter=diameter, factor=factor, background="none", motion="none"
+    )
     shape = (frames.shape[1], frames.shape[2])
     maps = yield from compact_maps(network, channels_of(summary), summary.valid, shape, factor)
     return select_cells(cells_from_maps(maps, diameter), SURE)

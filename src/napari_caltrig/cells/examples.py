@@ -7,12 +7,14 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, sparse
 
 from napari_caltrig.cells.channels import channels_of, normalized_stack
 from napari_caltrig.cells.inference import NETWORK_DIAMETER
 from napari_caltrig.cells.summary import BIN_S, RunningSummary
+from napari_caltrig.recording import Footprints
 from napari_caltrig.simulation.movies import MovieConfig, SimulatedMovie, simulate_movie
+from napari_caltrig.simulation.scene import FIRST_BLURRED
 
 View = Literal["all", "active", "still"]
 
@@ -43,6 +45,12 @@ class Example:
         Of the whole cell i + 1 in 16 directions in pixels, hidden parts too, (cells, 16).
     active, still
         Whether cell i + 1 can be found by its activity, and in the mean image.
+    activity
+        The active stack, (Y, X, frames), if it was asked for.
+    masks
+        The cells whole, hidden parts too.
+    blurred
+        Cells out of focus that fire: nobody is to find them, nobody is blamed for it.
     """
 
     channels: NDArray[np.float32]
@@ -54,6 +62,9 @@ class Example:
     radii: NDArray[np.float32]
     active: NDArray[np.bool_]
     still: NDArray[np.bool_]
+    activity: NDArray[np.float32] | None
+    masks: Footprints
+    blurred: Footprints
 
     def seen(self, view: View) -> NDArray[np.bool_]:
         """Which cells can be found with all channels or with one kind of them."""
@@ -90,17 +101,28 @@ def random_config(rng: np.random.Generator, size_px: int) -> MovieConfig:
     return MovieConfig.miniscope(**shared, **_one_photon(rng))
 
 
-def make_example(seed: int, size_px: int = 128) -> Example:
-    """Simulate, summarize and label one field; equal seeds give equal examples."""
+def make_example(
+    seed: int,
+    size_px: int = 128,
+    *,
+    config: MovieConfig | None = None,
+    keep_activity: bool = False,
+) -> Example:
+    """Simulate, summarize and label one field; equal seeds give equal examples.
+
+    Without `config` one is drawn by `random_config`.
+    """
     rng = np.random.default_rng([seed, 7])
-    config = random_config(rng, size_px)
+    config = config or random_config(rng, size_px)
     sim = simulate_movie(config, seed)
     movie = sim.movie.astype(np.float32)
     # dF/F or background-free movies are recorded data, too.
     no_mean = rng.random() < 0.2
     if no_mean:
         movie = movie - movie.mean(axis=0)
-    statistics = RunningSummary(config.shape, NETWORK_DIAMETER, len(movie))
+    statistics = RunningSummary(
+        config.shape, NETWORK_DIAMETER, len(movie), keep_activity=keep_activity
+    )
     statistics.add(movie)
     summary = statistics.result()
     still = RunningSummary(config.shape, NETWORK_DIAMETER, 1)
@@ -110,7 +132,18 @@ def make_example(seed: int, size_px: int = 128) -> Example:
         channels_of(still.result()),
         normalized_stack(summary.stack),
         *_truth(sim, no_mean),
+        summary.activity,
+        sim.masks,
+        blurred_cells(sim),
     )
+
+
+def blurred_cells(sim: SimulatedMovie) -> Footprints:
+    """Masks at half the peak of the cells out of focus that fire."""
+    images = np.asarray(sim.background.spatial, dtype=np.float32)[FIRST_BLURRED:]
+    peaks = images.max(axis=1, keepdims=True, initial=0)
+    masks = ((images >= 0.5 * peaks) & (peaks > 0)).astype(np.float32)
+    return Footprints(sparse.csr_array(masks), sim.masks.shape)
 
 
 def targets(

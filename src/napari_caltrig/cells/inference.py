@@ -15,12 +15,11 @@ from napari_caltrig.weights import ModelCard, load_model
 if TYPE_CHECKING:
     from torch import nn
 
-    from napari_caltrig.cells.networks import CompactUNet
+    from napari_caltrig.cells.networks import Apthorpe2016, CompactUNet
 
 NETWORK_DIAMETER = 10.0  # px; all networks see somata of this size
 TILE_PX = 384
 HALO_PX = 48  # more than half of what a pixel of the U-Net sees
-APTHORPE_MARGIN = 18  # half of what its 37 x 37 field of view loses
 
 
 def load_network(model: str | Any, device: str | None = None) -> tuple[ModelCard, nn.Module]:
@@ -83,7 +82,7 @@ def compact_maps(
     maps[:2] *= valid & channels.any(axis=0)
     seeds = find_seeds(maps[1], maps[4:], NETWORK_DIAMETER, factor)
     large = Resampler(shape, factor).to_movie(maps[[0, 2, 3]])
-    return CellMaps(large[0], large[1:] * np.float32(NETWORK_DIAMETER / factor), seeds)
+    return CellMaps(large[0], large[1:] * np.float32(NETWORK_DIAMETER / factor), seeds, maps[1])
 
 
 def unet_maps(network: nn.Module, channels: NDArray[np.float32]) -> Steps[NDArray[np.float32]]:
@@ -130,12 +129,12 @@ def unet_maps(network: nn.Module, channels: NDArray[np.float32]) -> Steps[NDArra
 def apthorpe_probability(
     network: nn.Module, stack: NDArray[np.float32]
 ) -> Steps[NDArray[np.float32]]:
-    """Run the network of Apthorpe et al. (2016) in tiles; one step per tile.
+    """Run a network of Apthorpe et al. (2016) in tiles; one step per tile.
 
     Parameters
     ----------
     network
-        An `Apthorpe2016`.
+        An `Apthorpe2016` or `Apthorpe2d`.
     stack
         Frames from 0 to 1, (frames, Y, X).
 
@@ -143,19 +142,19 @@ def apthorpe_probability(
     -------
     ndarray
         Probability of a cell's centre disk, (Y, X): the border is mirrored,
-        where the paper's output ends 18 pixels before it.
+        where the paper's output ends before it.
     """
     import torch
 
     height, width = stack.shape[1:]
     out = np.empty((height, width), np.float32)
     device = next(network.parameters()).device
-    margin = APTHORPE_MARGIN
-    padded = np.pad(stack, ((0, 0), (margin, margin), (margin, margin)), mode="symmetric")
+    margins = cast("Apthorpe2016", network).margins
+    padded = np.pad(stack, ((0, 0), margins, margins), mode="symmetric")
     size = 128
     tiles = [(y, x) for y in range(0, height, size) for x in range(0, width, size)]
     for i, (y, x) in enumerate(tiles):
-        tile = padded[:, y : y + size + 2 * margin, x : x + size + 2 * margin]
+        tile = padded[:, y : y + size + sum(margins), x : x + size + sum(margins)]
         with torch.inference_mode():
             logits = network(torch.from_numpy(np.ascontiguousarray(tile[None])).to(device))
             probability = torch.softmax(logits, dim=1)[0, 1]

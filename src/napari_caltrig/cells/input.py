@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -83,7 +82,7 @@ def frame_blocks(movie: Any, block_bytes: int = BLOCK_BYTES) -> list[slice]:
 
 
 def read_frames(movie: Any, frames: slice) -> NDArray[np.float32]:
-    """Some frames as float32, not finite values as NaN."""
+    """Some frames as float32, not finite values as NaN; always a copy."""
     block = np.asarray(movie[frames])
     if block.dtype.kind == "f":
         block = np.where(np.isfinite(block), block, np.nan)
@@ -101,20 +100,29 @@ def sample_frames(movie: Any, n_frames: int) -> NDArray[np.float32]:
     return np.concatenate([read_frames(movie, slice(s, s + length)) for s in starts])
 
 
-def binned_frames(movie: Any, size: int) -> Iterator[NDArray[np.float32]]:
-    """Means of `size` consecutive frames, in batches (bins, Y, X); a short rest is its own bin."""
-    rest: NDArray[np.float32] = np.zeros((0, *movie.shape[1:]), np.float32)
-    blocks = frame_blocks(movie)
-    for i, frames in enumerate(blocks):
-        block = read_frames(movie, frames)
-        if len(rest):
-            block = np.concatenate([rest, block])
-        n_bins = len(block) // size
-        whole = block[: n_bins * size]
-        rest = block[n_bins * size :]
-        bins = whole.reshape(n_bins, size, *block.shape[1:]).mean(axis=1)
-        last = i == len(blocks) - 1
-        # A rest of less than half a bin would be noisier than the others.
-        if last and len(rest) and (2 * len(rest) >= size or not n_bins):
-            bins = np.concatenate([bins, rest.mean(axis=0, keepdims=True)])
-        yield bins
+def averaged_bins(
+    block: NDArray[np.float32], rest: NDArray[np.float32] | None, size: int, *, last: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Means of `size` consecutive frames, and the frames that do not fill one.
+
+    Parameters
+    ----------
+    block
+        Frames (n, Y, X).
+    rest
+        Frames left of the block before.
+    size
+        Frames per mean.
+    last
+        Whether no block follows: a rest of half a bin or more is then a mean of its own.
+    """
+    if rest is not None and len(rest):
+        block = np.concatenate([rest, block])
+    n_bins = len(block) // size
+    whole = block[: n_bins * size]
+    rest = block[n_bins * size :].copy()
+    bins = whole if size == 1 else whole.reshape(n_bins, size, *block.shape[1:]).mean(axis=1)
+    # A rest of less than half a bin would be noisier than the others.
+    if last and len(rest) and (2 * len(rest) >= size or not n_bins):
+        bins = np.concatenate([bins, rest.mean(axis=0, keepdims=True)])
+    return bins, rest

@@ -58,11 +58,14 @@ class CellMaps:
         To the own cell's centre in pixels, (2, Y, X) as (y, x).
     seeds
         Candidate cells.
+    centre
+        Probability of a cell's centre at the network's scale, (Y, X).
     """
 
     soma: Image
     offset: NDArray[np.float32]
     seeds: Seeds
+    centre: Image
 
 
 def find_seeds(

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from napari_caltrig.cells.paper_networks import Apthorpe2d
+
 FIELD_OF_VIEW = 37  # 1 + 4 * (10 - 1) pixels
 FRAMES_AT_ONCE = 5
 
@@ -26,6 +28,8 @@ class Apthorpe2016(nn.Module):
     maps, hidden
         10 and 20 in the paper.
     """
+
+    margins = (18, 18)  # pixels lost before and after, in y and x
 
     def __init__(self, maps: int = 10, hidden: int = 20) -> None:
         super().__init__()
@@ -122,6 +126,7 @@ def _block(before: int, after: int) -> nn.Sequential:
 
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "apthorpe-2016": Apthorpe2016,
+    "apthorpe-2016-2d": Apthorpe2d,
     "compact-unet": CompactUNet,
 }
 

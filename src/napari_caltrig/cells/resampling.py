@@ -37,6 +37,39 @@ class Resampler:
         """Images of the network's scale at that of the movie."""
         return _apply(self._up, images)
 
+    def window_to_movie(
+        self, corner: tuple[int, int], window: NDArray[np.float32]
+    ) -> tuple[tuple[int, int], NDArray[np.float32]]:
+        """Bring a small part of an image to the movie's scale.
+
+        Parameters
+        ----------
+        corner
+            (y, x) of the window in the network's pixels; it may reach beyond the image.
+        window
+            (height, width); zero where it lies beyond.
+
+        Returns
+        -------
+        corner, window
+            The same in the movie's pixels.
+        """
+        start, part = [], window
+        for axis in (0, 1):
+            n_out, n_in = self.shape[axis], self.resized[axis]
+            first, last = max(corner[axis], 0), min(corner[axis] + window.shape[axis], n_in)
+            part = np.take(part, np.arange(first, last) - corner[axis], axis=axis)
+            low = max(int(first * n_out / n_in) - 1, 0)
+            high = min(int(np.ceil(last * n_out / n_in)) + 1, n_out)
+            start.append(low)
+            up = self._up[axis]
+            if up is None:
+                start[-1] = first
+                continue
+            weights = up[low:high].toarray()[:, first:last]
+            part = weights @ part if axis == 0 else part @ weights.T
+        return (start[0], start[1]), np.asarray(part, dtype=np.float32)
+
 
 def _operator(n_in: int, n_out: int) -> sparse.csr_array | None:
     """Matrix (n_out, n_in) that resizes one axis; None where nothing changes."""

@@ -81,6 +81,32 @@ def score_cells(
     }
 
 
+def matched_cells(
+    predicted: Footprints, truth: Footprints, counted: ArrayLike | None = None
+) -> NDArray[np.int8]:
+    """Per prediction 1 for a cell that counts, -1 for one that does not, 0 for none.
+
+    By the rules of `score_cells`: at an IoU of 0.5 or else by centroid; cells that do not count
+    excuse one prediction each.
+    """
+    counts = np.ones(len(truth), bool) if counted is None else np.asarray(counted, bool)
+    binary, binary_truth = _filled(predicted), _filled(truth)
+    match = _Matcher(binary, binary_truth, counts, truth.shape)
+    verdict = np.zeros(len(predicted), np.int8)
+    used_care, used_other = np.zeros(match.n_care, bool), np.zeros(match.n_others, bool)
+    steps = (
+        (1, match.iou_care, match.iou_care >= 0.5, used_care),
+        (1, 2 * match.radius - match.gap_care, match.gap_care <= match.radius, used_care),
+        (-1, match.iou_others, match.iou_others >= IGNORE_IOU, used_other),
+        (-1, 2 * match.radius - match.gap_others, match.gap_others <= match.radius, used_other),
+    )
+    for value, gain, allowed, used in steps:
+        rows, columns = _assign(gain, allowed & (verdict == 0)[:, None] & ~used)
+        verdict[rows] = value
+        used[columns] = True
+    return verdict
+
+
 class _Matcher:
     """Matches predictions with truth cells that count, then with those that do not."""
 

@@ -2,75 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from napari_caltrig.cells.input import binned_frames, checked_movie, frame_blocks
+from napari_caltrig.cells.background import has_background
+from napari_caltrig.cells.input import averaged_bins, checked_movie, frame_blocks, read_frames
+from napari_caltrig.cells.motion import MotionEstimator
+from napari_caltrig.cells.parallel import read_ahead
 from napari_caltrig.cells.resampling import Resampler
+from napari_caltrig.cells.statistics import RunningSummary, Summary
 from napari_caltrig.steps import Progress, Step, Steps, run
 
-Image = NDArray[np.float32]
+__all__ = ["RunningSummary", "Summary", "bin_size", "summarize", "summary_steps"]
+
+Background = Literal["auto", "one-photon", "none"]
+Motion = Literal["auto", "none"]
 
 BIN_S = 0.5  # about one decay time of GCaMP6: averaging over it keeps a transient's peak
 FEWEST_BINS = 100
-STACK_FRAMES = 50  # Apthorpe et al. 2016: 50 frames, each the maximum ...
-MEANS_PER_FRAME = 6  # ... of 6 means
-SEGMENT_PIXELS = 8_000_000  # binned pixels filtered at once (32 MB as float32)
-
-
-@dataclass(frozen=True, eq=False)
-class Summary:
-    """Summary images of a movie; each (Y, X) float32.
-
-    Parameters
-    ----------
-    mean
-        Mean over time.
-    peak
-        Highest rise above the mean of the spatially high-passed movie; the
-        second or third highest of a long movie, so that one bad frame is not seen.
-    blobs
-        The same of a filter that answers to spots of a cell's size.
-    snr
-        `peak` over the noise of its pixel (CaImAn calls it PNR).
-    correlation
-        Mean correlation over time with eight pixels a quarter of a cell away.
-    skewness
-        Of each pixel over time; positive where cells fire.
-    stack
-        At most 50 frames (frames, Y, X) for the network of Apthorpe et al.
-        (2016): maxima over time of means over time.
-    valid
-        Pixels that are finite in every frame.
-    n_bins
-        Number of averaged frames that the statistics rest on; with fewer
-        than 4 there is no activity and its images are zero.
-    diameter
-        Cell diameter in pixels of these images that the filters used.
-    noise
-        Median noise (sd) of one averaged, filtered frame; 0 without activity.
-    """
-
-    mean: Image
-    peak: Image
-    blobs: Image
-    snr: Image
-    correlation: Image
-    skewness: Image
-    stack: NDArray[np.float32]
-    valid: NDArray[np.bool_]
-    n_bins: int
-    diameter: float
-    noise: float = 0.0
-
-    @property
-    def has_activity(self) -> bool:
-        """Whether there was enough movie, and change in it, to see cells fire."""
-        return self.n_bins >= 4 and bool(self.peak.any())
+SAMPLE_RUNS, SAMPLE_RUN_FRAMES = 6, 20  # for the background and the template of motion
 
 
 def summarize(
@@ -79,6 +31,8 @@ def summarize(
     diameter: float = 10.0,
     frame_rate: float | None = None,
     factor: float = 1.0,
+    background: Background = "auto",
+    motion: Motion = "auto",
     progress: Progress | None = None,
 ) -> Summary:
     """Summary images of a movie.
@@ -93,42 +47,93 @@ def summarize(
         Frames per second (Hz); None averages over at most 10 frames.
     factor
         Size of the summary images relative to the movie's.
+    background
+        ``"one-photon"`` takes the smooth background off each frame, ``"none"`` leaves it;
+        ``"auto"`` decides by the contrast of the mean image.
+    motion
+        ``"auto"`` measures rigid motion and takes it out where it exceeds half a pixel;
+        ``"none"`` does not look.
     progress
         Called with every step.
+
+    Returns
+    -------
+    Summary
+        Also says what was done about background and motion.
 
     Raises
     ------
     ValueError
-        If the movie or the diameter is impossible.
+        If the movie, the diameter or an option is impossible.
+
+    Notes
+    -----
+    The movie is read once, block by block; before that, 120 frames from all over it are.
+    Memory does not depend on its length.
     """
-    return run(
-        summary_steps(movie, diameter=diameter, frame_rate=frame_rate, factor=factor), progress
+    steps = summary_steps(
+        movie,
+        diameter=diameter,
+        frame_rate=frame_rate,
+        factor=factor,
+        background=background,
+        motion=motion,
     )
+    return run(steps, progress)
 
 
 def summary_steps(
-    movie: Any, *, diameter: float = 10.0, frame_rate: float | None = None, factor: float = 1.0
+    movie: Any,
+    *,
+    diameter: float = 10.0,
+    frame_rate: float | None = None,
+    factor: float = 1.0,
+    background: Background = "auto",
+    motion: Motion = "auto",
+    keep_activity: bool = False,
 ) -> Steps[Summary]:
-    """Do what `summarize` does, as a generator of steps; see there."""
+    """Do what `summarize` does, as a generator of steps; see there.
+
+    With `keep_activity` the summary has its `activity`.
+    """
     movie = checked_movie(movie)
     if not (np.isfinite(diameter) and diameter > 0):
         raise ValueError(f"the cell diameter must be a positive number of pixels, not {diameter}")
+    if diameter > max(movie.shape[1:]):
+        raise ValueError(
+            f"cells of {diameter} pixels do not fit a field of view of {movie.shape[1]} x "
+            f"{movie.shape[2]} pixels: give the diameter in pixels, not in micrometres"
+        )
+    if background not in ("auto", "one-photon", "none"):
+        raise ValueError(f"background is 'auto', 'one-photon' or 'none', not {background!r}")
+    if motion not in ("auto", "none"):
+        raise ValueError(f"motion is 'auto' or 'none', not {motion!r}")
+    blocks = frame_blocks(movie)
+    yield Step(0, len(blocks), "reading the movie")
+    sample = _sample(movie) if "auto" in (background, motion) else []
+    remove = background == "one-photon" or (
+        background == "auto" and has_background(np.concatenate(sample), diameter)
+    )
+    estimator = MotionEstimator(sample, diameter) if motion == "auto" else None
     size = bin_size(movie.shape[0], frame_rate)
-    total = len(frame_blocks(movie))
     resampler = Resampler(movie.shape[1:], factor)
     n_bins = max(movie.shape[0] // size + (2 * (movie.shape[0] % size) >= size), 1)
-    statistics = RunningSummary(resampler.resized, diameter * factor, n_bins)
-    valid = np.ones(movie.shape[1:], bool)
-    yield Step(0, total, "reading the movie")
-    for i, bins in enumerate(binned_frames(movie, size)):
-        finite = np.isfinite(bins)
-        if not finite.all():
-            valid &= finite.all(axis=0)
-            bins = _filled(bins, finite)
-        statistics.add(resampler.to_network(bins))
-        yield Step(i + 1, total, "reading the movie")
-    kept = resampler.to_network(valid.astype(np.float32)) > 0.99
-    return statistics.result(kept)
+    statistics = RunningSummary(
+        resampler.resized,
+        diameter * factor,
+        n_bins,
+        remove_background=remove,
+        keep_activity=keep_activity,
+    )
+    frames = _SteadyFrames(estimator, movie.shape[1:])
+    rest: NDArray[np.float32] | None = None
+    for i, block in enumerate(read_ahead(lambda part: read_frames(movie, part), blocks)):
+        steady = frames.next(block)
+        bins, rest = averaged_bins(steady, rest, size, last=i == len(blocks) - 1)
+        statistics.add(resampler.to_network(frames.filled(bins)))
+        yield Step(i + 1, len(blocks), "reading the movie")
+    kept = resampler.to_network(frames.valid.astype(np.float32)) > 0.99
+    return statistics.result(kept, motion=frames.motion, n_corrected=frames.n_corrected)
 
 
 def bin_size(n_frames: int, frame_rate: float | None) -> int:
@@ -137,198 +142,45 @@ def bin_size(n_frames: int, frame_rate: float | None) -> int:
     return int(max(1, min(size, n_frames // FEWEST_BINS)))
 
 
-class RunningSummary:
-    """Statistics of binned frames that are added in batches.
+class _SteadyFrames:
+    """Takes motion out of blocks of frames, and remembers what was seen."""
 
-    Parameters
-    ----------
-    shape
-        Size of the frames in pixels (Y, X).
-    diameter
-        Cell diameter in their pixels.
-    n_bins
-        Binned frames to come.
-    """
+    def __init__(self, estimator: MotionEstimator | None, shape: tuple[int, int]) -> None:
+        reliable = estimator is not None and estimator.reliable
+        self._estimator = estimator if reliable else None
+        self._shifts: list[NDArray[np.float32]] = []
+        self.n_corrected = 0
+        self.valid = np.ones(shape, bool)
 
-    def __init__(self, shape: tuple[int, ...], diameter: float, n_bins: int) -> None:
-        self.shape, self.diameter, self.n_bins = shape, diameter, n_bins
-        self._segment = int(np.clip(SEGMENT_PIXELS // (shape[0] * shape[1]), 16, 128))
-        self._waiting: list[NDArray[np.float32]] = []
-        self._n_waiting = 0
-        self._n = 0
-        self._n_differences = 0
-        self._mean = np.zeros(shape, np.float64)
-        self._squares, self._cubes, self._steps = (np.zeros(shape, np.float32) for _ in range(3))
-        d = max(round(diameter / 4), 1)
-        e = max(round(diameter / 4 / np.sqrt(2)), 1)
-        self._offsets = ((0, d), (d, 0), (e, e), (e, -e))
-        self._products = [np.zeros(shape, np.float32) for _ in self._offsets]
-        rank = 1 + (n_bins >= 60) + (n_bins >= 200)
-        self._top = np.full((rank, *shape), -np.inf, np.float32)
-        self._top_blobs = self._top.copy()
-        self._stack = _StackBuilder(shape, n_bins)
+    def next(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the block, steady; it may be changed in place."""
+        if self._estimator is not None:
+            shifts = self._estimator.measure(block)
+            self.n_corrected += self._estimator.correct(block, shifts)
+            self._shifts.append(shifts)
+        return block
 
-    def add(self, frames: NDArray[np.float32]) -> None:
-        """Add binned frames (bins, Y, X), finite."""
-        for start in range(0, len(frames), self._segment):
-            part = frames[start : start + self._segment]
-            self._waiting.append(part)
-            self._n_waiting += len(part)
-            if self._n_waiting >= self._segment:
-                self._flush()
+    def filled(self, bins: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Missing pixels get their frame's median, so that no filter spreads them."""
+        finite = np.isfinite(bins)
+        if finite.all():
+            return bins
+        self.valid &= finite.all(axis=0)
+        filled = bins.copy()
+        for frame, good in zip(filled, finite, strict=True):
+            frame[~good] = np.median(frame[good]) if good.any() else 0.0
+        return filled
 
-    def result(self, valid: NDArray[np.bool_] | None = None) -> Summary:
-        """Return the summary of everything added."""
-        self._flush()
-        n = max(self._n, 1)
-        zero = np.zeros(self.shape, np.float32)
-        peak, blobs, snr, correlation, skewness = (zero.copy() for _ in range(5))
-        typical = 0.0
-        if self._n >= 4:
-            variance = self._squares / n
-            noise = np.sqrt(self._steps / (2 * max(self._n_differences, 1)))
-            peak, blobs = np.maximum(self._top[0], 0), np.maximum(self._top_blobs[0], 0)
-            # Noise far below its typical size marks dead or saturated pixels.
-            typical = float(np.median(noise))
-            floor = 0.1 * typical + 1e-12 * (1 + float(np.abs(self._mean).max()))
-            snr = peak / np.maximum(noise, max(floor, 1e-12))
-            alive = variance > max(floor, 1e-12) ** 2
-            skewness = np.where(alive, (self._cubes / n) / np.maximum(variance, 1e-20) ** 1.5, 0)
-            correlation = self._correlation(alive)
-        everywhere = np.ones(self.shape, bool)
-        return Summary(
-            mean=(self._mean / n).astype(np.float32),
-            peak=peak.astype(np.float32),
-            blobs=blobs.astype(np.float32),
-            snr=snr.astype(np.float32),
-            correlation=correlation,
-            skewness=skewness.astype(np.float32),
-            stack=self._stack.result(),
-            valid=everywhere if valid is None else valid,
-            n_bins=self._n,
-            diameter=self.diameter,
-            noise=typical,
-        )
-
-    def _flush(self) -> None:
-        if not self._waiting:
-            return
-        frames = np.concatenate(self._waiting)
-        self._waiting, self._n_waiting = [], 0
-        self._n += len(frames)
-        self._mean += frames.sum(axis=0, dtype=np.float64)
-        self._stack.add(frames)
-        if self.n_bins < 4:
-            return
-        fine, blobs = band_passed(frames, self.diameter)
-        self._steps += (np.diff(fine, axis=0) ** 2).sum(axis=0)
-        self._n_differences += len(fine) - 1
-        # Each segment has its own mean: bleaching and slow drift are not activity.
-        fine -= fine.mean(axis=0)
-        blobs -= blobs.mean(axis=0)
-        squares = fine**2
-        self._squares += squares.sum(axis=0)
-        self._cubes += (squares * fine).sum(axis=0)
-        for product, (dy, dx) in zip(self._products, self._offsets, strict=True):
-            here, there = _shifted(fine, dy, dx)
-            _shifted(product, dy, dx)[0][...] += (here * there).sum(axis=0)
-        _keep_highest(self._top, fine)
-        _keep_highest(self._top_blobs, blobs)
-
-    def _correlation(self, alive: NDArray[np.bool_]) -> Image:
-        """Mean correlation with the eight neighbours; each pair is stored once."""
-        deviation = np.sqrt(np.where(alive, self._squares, np.inf))
-        total, count = np.zeros(self.shape, np.float32), np.zeros(self.shape, np.float32)
-        for product, (dy, dx) in zip(self._products, self._offsets, strict=True):
-            here, there = _shifted(deviation, dy, dx)
-            r = _shifted(product, dy, dx)[0] / (here * there)
-            for target, number in zip(
-                _shifted(total, dy, dx), _shifted(count, dy, dx), strict=True
-            ):
-                target += r
-                number += 1
-        return (total / np.maximum(count, 1)).astype(np.float32)
+    @property
+    def motion(self) -> NDArray[np.float32] | None:
+        """Displacement per frame, (frames, 2); None if it cannot be told."""
+        return np.concatenate(self._shifts) if self._shifts else None
 
 
-class _StackBuilder:
-    """At most 50 frames, each the maximum of at most 6 means of binned frames."""
-
-    def __init__(self, shape: tuple[int, ...], n_bins: int) -> None:
-        n_frames = min(STACK_FRAMES, n_bins)
-        self._frames = np.full((n_frames, *shape), -np.inf, np.float32)
-        position = np.arange(n_bins) * n_frames / n_bins
-        self._frame = position.astype(int)
-        per_frame = max(min(MEANS_PER_FRAME, n_bins // n_frames), 1)
-        self._group = self._frame * per_frame + ((position % 1) * per_frame).astype(int)
-        self._sum = np.zeros(shape, np.float32)
-        self._in_sum = 0
-        self._i = 0
-
-    def add(self, frames: NDArray[np.float32]) -> None:
-        for frame in frames:
-            i = min(self._i, len(self._frame) - 1)
-            self._sum += frame
-            self._in_sum += 1
-            self._i += 1
-            if self._i >= len(self._group) or self._group[self._i] != self._group[i]:
-                target = self._frames[self._frame[i]]
-                np.maximum(target, self._sum / self._in_sum, out=target)
-                self._sum[:] = 0
-                self._in_sum = 0
-
-    def result(self) -> NDArray[np.float32]:
-        return self._frames[np.isfinite(self._frames).all(axis=(1, 2))]
-
-
-def band_passed(
-    frames: NDArray[np.float32], diameter: float
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Frames without noise and background, and frames filtered for spots of a cell's size.
-
-    The first keeps structure between a tenth of a cell and two cells, the
-    second is a difference of Gaussians (sd 0.22 and 0.44 diameters) that peaks
-    at the centre of a cell.
-    """
-    sizes = 0.1 * diameter, 0.22 * diameter, 0.44 * diameter
-    fine = _gaussian(frames, sizes[0])
-    small = _gaussian(fine, np.sqrt(sizes[1] ** 2 - sizes[0] ** 2))
-    large = _gaussian(small, np.sqrt(sizes[2] ** 2 - sizes[1] ** 2))
-    # Two boxes in a row: close to a Gaussian of one diameter at a cost that does not grow.
-    width = 2 * round(np.sqrt(6 * diameter**2 + 1) / 2) + 1
-    wide = ndimage.uniform_filter(large, (0, width, width), mode="nearest")
-    wide = ndimage.uniform_filter(wide, (0, width, width), mode="nearest")
-    return fine - wide, small - large
-
-
-def _gaussian(frames: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
-    return np.asarray(
-        ndimage.gaussian_filter(frames, (0, sigma, sigma), mode="nearest", truncate=3.0),
-        dtype=np.float32,
-    )
-
-
-def _keep_highest(top: NDArray[np.float32], frames: NDArray[np.float32]) -> None:
-    """Update the largest values seen so far, the largest of them last."""
-    for frame in frames:
-        for level in top[::-1]:
-            smaller = np.minimum(level, frame)
-            np.maximum(level, frame, out=level)
-            frame = smaller
-
-
-def _shifted(
-    images: NDArray[np.float32], dy: int, dx: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Views of the pixels that have a neighbour at (dy, dx), dy >= 0, and of those neighbours."""
-    height, width = images.shape[-2:]
-    rows, others = slice(0, height - dy), slice(dy, height)
-    left, right = slice(max(-dx, 0), width - max(dx, 0)), slice(max(dx, 0), width - max(-dx, 0))
-    return images[..., rows, left], images[..., others, right]
-
-
-def _filled(frames: NDArray[np.float32], finite: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Missing pixels get their frame's median, so that no filter spreads them."""
-    filled = frames.copy()
-    for frame, good in zip(filled, finite, strict=True):
-        frame[~good] = np.median(frame[good]) if good.any() else 0.0
-    return filled
+def _sample(movie: Any) -> list[NDArray[np.float32]]:
+    """Short runs of consecutive frames from all over the movie."""
+    total = movie.shape[0]
+    if total <= SAMPLE_RUNS * SAMPLE_RUN_FRAMES:
+        return [read_frames(movie, slice(0, total))]
+    starts = np.linspace(0, total - SAMPLE_RUN_FRAMES, SAMPLE_RUNS).astype(int)
+    return [read_frames(movie, slice(s, s + SAMPLE_RUN_FRAMES)) for s in starts]

@@ -1,4 +1,4 @@
-"""Mean brightness of regions over time, reading only the chunks that they touch."""
+"""Brightness of regions over time, reading only the chunks that they touch."""
 
 from __future__ import annotations
 
@@ -9,9 +9,38 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from napari_caltrig.cells.demixing import demixed
 from napari_caltrig.cells.input import frame_blocks
+from napari_caltrig.cells.motion import shifted_back
+from napari_caltrig.cells.neuropil import annuli
 from napari_caltrig.recording import Footprints
 from napari_caltrig.steps import Progress, Step, Steps, run
+
+NEUROPIL = 0.7  # share of the surround's light that reaches a cell; as Chen et al. 2013 and Suite2p
+
+MOST_NEUROPIL = 1.5  # more is a slip of the hand
+
+
+@dataclass(frozen=True, eq=False)
+class CellTraces:
+    """Traces of cells, and what was taken off them.
+
+    Parameters
+    ----------
+    values
+        (cells, frames) float32 in grey levels of the movie.
+    neuropil
+        Mean of each cell's surround, (cells, frames) float32; None where none was taken off.
+    coefficient
+        ``values`` have had ``coefficient * neuropil`` taken off; 0 for none.
+    overlapping
+        Whether each cell shares pixels with another, (cells,).
+    """
+
+    values: NDArray[np.float32]
+    neuropil: NDArray[np.float32] | None
+    coefficient: float
+    overlapping: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +50,7 @@ class _Part:
     rows: slice
     columns: slice
     pixels: NDArray[np.intp]  # flat, inside the chunk
-    members: sparse.csr_array  # (regions, pixels) of 0/1
+    members: sparse.csr_array  # (regions, pixels)
 
 
 def mean_traces(movie: Any, regions: Any, progress: Progress | None = None) -> NDArray[np.float32]:
@@ -53,13 +82,125 @@ def mean_traces(movie: Any, regions: Any, progress: Progress | None = None) -> N
 
 def mean_trace_steps(movie: Any, regions: Any) -> Steps[NDArray[np.float32]]:
     """Do what `mean_traces` does, as a generator of steps; see there."""
+    _check_movie(movie)
+    members = _members(regions, (movie.shape[1], movie.shape[2]))
+    sums = yield from _sum_steps(movie, members, None)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = sums / np.diff(members.indptr)[:, None]
+    return means.astype(np.float32)
+
+
+def cell_traces(
+    movie: Any,
+    cells: Footprints,
+    *,
+    weighted: bool = True,
+    neuropil: float = NEUROPIL,
+    demix: bool = True,
+    motion: NDArray[Any] | None = None,
+    progress: Progress | None = None,
+) -> CellTraces:
+    """Traces of cells, less their neuropil and less the light of cells above them.
+
+    Parameters
+    ----------
+    movie
+        numpy or dask array (frames, Y, X).
+    cells
+        Their footprints.
+    weighted
+        Pixels count by their weight; else all the same, as CalTrig does.
+    neuropil
+        Coefficient: ``trace - neuropil * surround`` is returned, with the surround's mean over
+        a ring that no cell covers. 0 takes nothing off.
+    demix
+        Share the light of pixels that several cells cover by non-negative least squares; else
+        each of them gets all of it.
+    motion
+        Displacement (y, x) in pixels per frame, (frames, 2), as `Summary.motion` says it: the
+        frames are moved back before they are measured.
+    progress
+        Called with every step.
+
+    Returns
+    -------
+    CellTraces
+        A cell that overlaps no other has the (weighted) mean of its pixels; NaN without
+        pixels and where a pixel is not finite.
+
+    Raises
+    ------
+    ValueError
+        If sizes do not fit or the coefficient is not between 0 and 1.5.
+
+    Notes
+    -----
+    All cells come from one pass over the movie. Demixing asks for light that is not negative:
+    give ``demix=False`` for a movie around zero, such as dF/F.
+    """
+    steps = cell_trace_steps(
+        movie, cells, weighted=weighted, neuropil=neuropil, demix=demix, motion=motion
+    )
+    return run(steps, progress)
+
+
+def cell_trace_steps(
+    movie: Any,
+    cells: Footprints,
+    *,
+    weighted: bool = True,
+    neuropil: float = NEUROPIL,
+    demix: bool = True,
+    motion: NDArray[Any] | None = None,
+) -> Steps[CellTraces]:
+    """Do what `cell_traces` does, as a generator of steps; see there."""
+    _check_movie(movie)
+    if not 0 <= neuropil <= MOST_NEUROPIL:
+        raise ValueError(f"a neuropil coefficient lies between 0 and 1.5, not {neuropil}")
+    if motion is not None and np.shape(motion) != (movie.shape[0], 2):
+        raise ValueError(
+            f"motion of shape {np.shape(motion)} does not fit {movie.shape[0]} frames: "
+            "(frames, 2) is needed"
+        )
+    binary = _members(cells, (movie.shape[1], movie.shape[2]))
+    weights = cells.to_csr().astype(np.float64) if weighted else binary
+    n, rings = len(cells), annuli(cells) if neuropil else None
+    wanted = weights if rings is None else sparse.vstack([weights, rings], format="csr")
+    sums = yield from _sum_steps(movie, sparse.csr_array(wanted), motion)
+    total = np.asarray(weights.sum(axis=1)).reshape(n, 1)
+    projections, surround = sums[:n], None
+    if rings is not None:
+        areas = np.diff(rings.indptr)[:, None]
+        surround = np.where(areas > 0, sums[n:] / np.maximum(areas, 1), 0.0)
+        surround = np.nan_to_num(surround)
+        projections = projections - neuropil * total * surround
+    shared = np.diff(cells.overlap("pixels").indptr) > 0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if demix:
+            power = np.asarray(weights.multiply(weights).sum(axis=1)).reshape(n, 1)
+            values = demixed(weights, projections) * (power / total)
+        else:
+            values = projections / total
+    return CellTraces(
+        values.astype(np.float32),
+        None if surround is None else surround.astype(np.float32),
+        float(neuropil),
+        np.asarray(shared),
+    )
+
+
+def _check_movie(movie: Any) -> None:
     if getattr(movie, "ndim", 0) != 3:
         raise ValueError(
             f"expected a movie (frames, Y, X), got shape {tuple(getattr(movie, 'shape', ()))}"
         )
-    members = _members(regions, (movie.shape[1], movie.shape[2]))
-    areas = np.diff(members.indptr)
-    parts = _parts(members, movie)
+
+
+def _sum_steps(
+    movie: Any, members: sparse.csr_array, motion: NDArray[Any] | None
+) -> Steps[NDArray[np.float64]]:
+    """Weighted sums of pixels, (regions, frames), in one pass."""
+    parts = _parts(members, movie, whole=motion is not None)
     blocks = frame_blocks(movie) if parts else []
     total = len(blocks) * len(parts)
     sums = np.zeros((members.shape[0], movie.shape[0]), np.float64)
@@ -67,13 +208,17 @@ def mean_trace_steps(movie: Any, regions: Any) -> Steps[NDArray[np.float32]]:
     for frames in blocks:
         for part in parts:
             block = np.asarray(movie[frames, part.rows, part.columns])
+            if motion is not None:
+                steady = block.astype(np.float32)
+                moves = np.asarray(motion[frames])
+                block = np.stack(
+                    [shifted_back(f, s, f) for f, s in zip(steady, moves, strict=True)]
+                )
             values = block.reshape(len(block), -1)[:, part.pixels].astype(np.float64)
             sums[:, frames] += (part.members @ values.T) if values.size else 0
             done += 1
             yield Step(done, total, "reading the movie")
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = sums / areas[:, None]
-    return means.astype(np.float32)
+    return sums
 
 
 def _members(regions: Any, shape: tuple[int, int]) -> sparse.csr_array:
@@ -92,8 +237,16 @@ def _members(regions: Any, shape: tuple[int, int]) -> sparse.csr_array:
     return sparse.csr_array((masks.reshape(len(masks), -1) > 0).astype(np.float64))
 
 
-def _parts(members: sparse.csr_array, movie: Any) -> list[_Part]:
-    """The spatial chunks that hold a pixel of any region, cut to its pixels' box."""
+def _parts(members: sparse.csr_array, movie: Any, *, whole: bool = False) -> list[_Part]:
+    """The spatial chunks that hold a pixel of any region, cut to its pixels' box.
+
+    One part, the whole field, where frames will have to be moved.
+    """
+    if whole and members.nnz:
+        used = np.unique(members.indices).astype(np.intp)
+        by_column = sparse.csc_array(members)
+        everything = slice(0, movie.shape[1]), slice(0, movie.shape[2])
+        return [_Part(*everything, used, sparse.csr_array(by_column[:, used]))]
     width = movie.shape[2]
     used = np.unique(members.indices)
     y, x = np.divmod(used, width)

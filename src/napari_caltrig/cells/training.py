@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,9 @@ from napari_caltrig.weights import ModelCard, save_model
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+PAPER_MODELS = ("apthorpe-2016", "apthorpe-2016-2d")
 FIRST_TEST_SEED = 1_000_000  # training examples have smaller seeds
+FIRST_CALIBRATION_SEED = 2_000_000
 VIEWS: tuple[View, ...] = ("all", "active", "still")
 VIEW_SHARES = (0.5, 0.2, 0.3)  # how often the network has all channels, or only one kind
 
@@ -57,6 +59,8 @@ class TrainingConfig:
         Frames per stack that the network of Apthorpe et al. is trained on.
     n_test
         Simulated fields that the threshold and the scores of the card rest on.
+    n_calibration
+        Simulated fields that the confidence of the compact network is fitted on.
     """
 
     model: str = "compact"
@@ -68,7 +72,8 @@ class TrainingConfig:
     crop_px: int = 96
     learning_rate: float = 3e-3
     stack_frames: int = 6
-    n_test: int = 24
+    n_test: int = 10
+    n_calibration: int = 20
 
     @classmethod
     def default(cls, model: str, **changes: Any) -> TrainingConfig:
@@ -84,6 +89,12 @@ class TrainingConfig:
             "apthorpe-2016": {
                 "n_examples": 180,
                 "n_steps": 600,
+                "batch": 4,
+                "crop_px": 76,
+            },
+            "apthorpe-2016-2d": {
+                "n_examples": 180,
+                "n_steps": 1500,
                 "batch": 4,
                 "crop_px": 76,
             },
@@ -117,10 +128,8 @@ def train(
 
 def training_steps(config: TrainingConfig, folder: Path | None = None) -> Steps[Path]:
     """Do what `train` does, as a generator of steps."""
-    from napari_caltrig.cells.evaluation import evaluate_on_examples
-
     TrainingConfig.default(config.model)
-    total = config.n_examples + config.n_steps + config.n_test
+    total = config.n_examples + config.n_steps + _n_tests(config)
     examples = []
     for i in range(config.n_examples):
         examples.append(
@@ -129,13 +138,41 @@ def training_steps(config: TrainingConfig, folder: Path | None = None) -> Steps[
         yield Step(i + 1, total, "simulating examples")
     network = yield from _optimize(config, examples, total)
     del examples
+    card = yield from _tested(config, network, total)
+    tensors = {k: v.detach().cpu().numpy() for k, v in network.state_dict().items()}
+    return save_model(card, tensors, folder)
+
+
+def _tested(config: TrainingConfig, network: nn.Module, total: int) -> Steps[ModelCard]:
+    """Confidence, threshold and scores from fields that no training used, on a card."""
+    from napari_caltrig.cells.calibration import calibration_example
+    from napari_caltrig.cells.evaluation import calibrate, evaluate_on_examples
+
+    done = total - _n_tests(config)
+    calibration = None
+    if not config.model.startswith("apthorpe-2016"):
+        fields = []
+        for i in range(config.n_calibration):
+            fields.append(calibration_example(FIRST_CALIBRATION_SEED + i))
+            done += 1
+            yield Step(done, total, "measuring the confidence")
+        calibration = calibrate(network, fields)
     tests = []
     for i in range(config.n_test):
-        tests.append(make_example(FIRST_TEST_SEED + i, config.example_px))
-        yield Step(config.n_examples + config.n_steps + i + 1, total, "testing")
-    threshold, scores = evaluate_on_examples(config.model, network, tests)
-    tensors = {k: v.detach().cpu().numpy() for k, v in network.state_dict().items()}
-    return save_model(_card(config, threshold, scores), tensors, folder)
+        if calibration is None:
+            tests.append(make_example(FIRST_TEST_SEED + i, config.example_px))
+        else:
+            tests.append(calibration_example(FIRST_TEST_SEED + i))
+        done += 1
+        yield Step(done, total, "testing")
+    threshold, scores = evaluate_on_examples(config.model, network, tests, calibration)
+    card = _card(config, threshold, scores)
+    return card if calibration is None else replace(card, calibration=calibration.to_card())
+
+
+def _n_tests(config: TrainingConfig) -> int:
+    paper = config.model.startswith("apthorpe-2016")
+    return config.n_test + (0 if paper else config.n_calibration)
 
 
 def _optimize(config: TrainingConfig, examples: list[Any], total: int) -> Steps[nn.Module]:
@@ -173,7 +210,7 @@ def _optimize(config: TrainingConfig, examples: list[Any], total: int) -> Steps[
 
 def _prepared(config: TrainingConfig, example: Example) -> Any:
     """Inputs and targets of one example, small enough to keep hundreds of them."""
-    if config.model == "apthorpe-2016":
+    if config.model in PAPER_MODELS:
         disks, weight = disk_targets(example)
         return (
             (example.stack * 255).astype(np.uint8),
@@ -201,13 +238,14 @@ def _loss(
     import torch
 
     chosen = [examples[i] for i in rng.integers(len(examples), size=config.batch)]
-    if config.model == "apthorpe-2016":
-        triples = [_stack_crop(rng, config, example) for example in chosen]
+    if config.model in PAPER_MODELS:
+        crops = config.crop_px, config.stack_frames
+        triples = [stack_crop(rng, *crops, example) for example in chosen]
         stack, disks, weight = (
             torch.from_numpy(np.stack(part)) for part in zip(*triples, strict=True)
         )
         return apthorpe_loss(network(stack), disks, weight)
-    pairs = [_channel_crop(rng, config, example) for example in chosen]
+    pairs = [channel_crop(rng, config.crop_px, example) for example in chosen]
     inputs, wanted = (torch.from_numpy(np.stack(part)) for part in zip(*pairs, strict=True))
     return compact_loss(network(inputs), wanted)
 
@@ -247,25 +285,48 @@ def compact_loss(maps: Tensor, wanted: Tensor) -> Tensor:
     )
 
 
-def apthorpe_loss(logits: Tensor, disks: Tensor, weight: Tensor) -> Tensor:
-    """Softmax loss with both classes balanced over the batch, as Apthorpe et al. (2016)."""
+def apthorpe_loss(
+    logits: Tensor, disks: Tensor, weight: Tensor, share: float | None = None
+) -> Tensor:
+    """Softmax loss with both classes balanced, as Apthorpe et al. (2016).
+
+    Parameters
+    ----------
+    logits
+        (batch, 2, Y, X).
+    disks, weight
+        Target and how much a pixel counts, (batch, 1, Y + margins, X + margins).
+    share
+        Of pixels that lie in disks; measured over the batch by default.
+    """
     from torch.nn import functional
 
     cut = (disks.shape[-1] - logits.shape[-1]) // 2
     inner = slice(cut, cut + logits.shape[-1])
     disks, weight = disks[:, 0, inner, inner], weight[:, 0, inner, inner]
-    share = disks.mean().clamp(0.01, 0.99)
-    balance = weight * (disks / (2 * share) + (1 - disks) / (2 * (1 - share)))
+    part = disks.mean().clamp(0.01, 0.99) if share is None else share
+    balance = weight * (disks / (2 * part) + (1 - disks) / (2 * (1 - part)))
     each = functional.cross_entropy(logits, disks.long(), reduction="none")
     return (each * balance).sum() / balance.sum().clamp(min=1e-6)
 
 
-def _channel_crop(
-    rng: np.random.Generator, config: TrainingConfig, views: Mapping[View, Any]
+def channel_crop(
+    rng: np.random.Generator, crop_px: int, views: Mapping[View, Any]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """A crop, turned or mirrored, its channels jittered and sometimes left out."""
+    """A crop, turned or mirrored, its channels jittered and sometimes left out.
+
+    Parameters
+    ----------
+    rng
+        Chooses view, place, turn, reflection and jitter.
+    crop_px
+        Size of the crop.
+    views
+        Per view: channels (channels, Y, X), targets and weight (6, Y, X), and the radii of
+        each cell in network diameters (1 + cells, rays), the first for no cell.
+    """
     inputs, wanted, radii = views[VIEWS[rng.choice(len(VIEWS), p=VIEW_SHARES)]]
-    inputs, wanted = _crop(rng, config.crop_px, inputs, wanted)
+    inputs, wanted = _crop(rng, crop_px, inputs, wanted)
     inputs, wanted = inputs.astype(np.float32), wanted.astype(np.float32)
     turns, mirror = int(rng.integers(4)), bool(rng.integers(2))
     inputs = _turned(inputs, turns, mirror)
@@ -281,17 +342,28 @@ def _channel_crop(
     )
 
 
-def _stack_crop(
-    rng: np.random.Generator, config: TrainingConfig, example: Any
+def stack_crop(
+    rng: np.random.Generator, crop_px: int, n_frames: int, example: Any
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """A crop of some frames of a stack.
 
     The maximum over time does not care which frames it sees, but a cell must
     be seen firing: half of the frames are those where the crop is brightest.
+
+    Parameters
+    ----------
+    rng
+        Chooses place, frames, turn and reflection.
+    crop_px
+        Size of the crop.
+    n_frames
+        Of the stack.
+    example
+        Stack (frames, Y, X) of uint8, disks and weight (1, Y, X).
     """
-    stack, disks, weight = _crop(rng, config.crop_px, *example)
+    stack, disks, weight = _crop(rng, crop_px, *example)
     order = rng.permutation(len(stack))
-    count = min(config.stack_frames, len(stack))
+    count = min(n_frames, len(stack))
     bright = np.argsort(-stack.astype(np.float32).std(axis=(1, 2)))[: count // 2]
     frames = np.unique(np.concatenate([bright, order[: count - len(bright)]]))
     frames = np.resize(frames, count)
@@ -330,20 +402,21 @@ def _turned_rays(radii: NDArray[Any], turns: int, mirror: bool) -> NDArray[Any]:
 
 def architecture_of(model: str) -> str:
     """Name of the network class of a trainable model."""
-    return {"compact": "compact-unet", "apthorpe-2016": "apthorpe-2016"}[model]
+    return {"compact": "compact-unet"}.get(model, model)
 
 
 def arguments_of(model: str) -> dict[str, Any]:
     """Arguments of the network class of a trainable model."""
     if model == "compact":
         return {"channels": len(CHANNELS), "widths": (16, 32, 64), "rays": N_RAYS}
-    return {"maps": 10, "hidden": 20}
+    return {"maps": 10, "hidden": 20} if model == "apthorpe-2016" else {}
 
 
 def _card(config: TrainingConfig, threshold: float, scores: Mapping[str, Any]) -> ModelCard:
     description = {
         "compact": "Small U-Net on summary images of the movie; fast, also for a single image.",
         "apthorpe-2016": "The (2+1)D network of Apthorpe et al. (2016), trained on simulations.",
+        "apthorpe-2016-2d": "The 2D network of Apthorpe et al. (2016), trained on simulations.",
     }[config.model]
     return ModelCard(
         name=config.model,

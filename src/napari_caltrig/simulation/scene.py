@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 Image = NDArray[np.float32]
 
+N_SMOOTH = 6  # components of the neuropil
+# In the background: what rests, the neuropil, then the blurred cells that move.
+FIRST_BLURRED = 1 + N_SMOOTH
 SATURATION = 8.0  # median single-spike amplitudes; GCaMP6 saturates after 10 to 20 spikes
 
 
@@ -211,12 +214,11 @@ def _background(
     firing, _ = _activity(config, rng, rng.random(n_blurred) >= config.silent)
     # Light from the whole depth comes together in a blurred cell: keep the moving ones few.
     kept = min(n_blurred, 40)
-    n_smooth = 6
     smooth = np.stack(
-        [smooth_field(rng, padded, d * config.neuropil_diameters) for _ in range(n_smooth)]
+        [smooth_field(rng, padded, d * config.neuropil_diameters) for _ in range(N_SMOOTH)]
     )
     smooth = np.clip(1 + 0.6 * smooth, 0, None) * rest
-    drive = _neuropil_traces(config, rng, c, n_smooth)
+    drive = _neuropil_traces(config, rng, c, N_SMOOTH)
     glows = blurred.weights[:kept].toarray().reshape(kept, *padded)
     images: list[NDArray[Any]] = [rest[None], smooth, glows]
     spatial = np.concatenate(images) * clear

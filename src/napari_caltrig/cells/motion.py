@@ -1,0 +1,415 @@
+"""Rigid motion that is left in a movie: measured while it streams by, and taken out.
+
+Frames are compared with a template from a sample of the movie. A linear estimate per frame
+(Lucas & Kanade 1981) costs three dot products and is enough to see that a frame lies still;
+frames that seem to have moved are registered by cross-correlation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, ndimage
+
+from napari_caltrig.cells.parallel import in_parallel
+
+Frames = NDArray[np.float32]
+Shifts = NDArray[np.float32]
+
+LARGEST_STILL_PX = 0.5  # motion below is left alone
+SUSPECT_PX = 0.35  # by the linear estimate: look closer
+FADED = 0.6  # share of the template's contrast below which the linear estimate is not believed
+PIXELS_PER_DIAMETER = 6  # of the images that are compared
+WINDOW_PX = 256  # they are cut to this size
+GOOD_ERROR_PX = 0.25  # no need to average
+AVERAGES = 1, 2, 4, 8  # consecutive frames that one measurement may rest on
+ROUNDS = 3
+TAPER = 0.1
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Which pixels are compared: a central window, averaged over squares of `block` pixels."""
+
+    rows: slice
+    columns: slice
+    block: int
+
+    @classmethod
+    def of(cls, shape: tuple[int, int], diameter: float) -> Grid:
+        """For a field (Y, X) with cells of `diameter` pixels."""
+        block = max(int(diameter // PIXELS_PER_DIAMETER), 1)
+        block = min(block, max(min(shape) // 32, 1))
+        slices = []
+        for n in shape:
+            size = min(n // block, WINDOW_PX) * block
+            start = (n - size) // 2
+            slices.append(slice(start, start + size))
+        return cls(slices[0], slices[1], block)
+
+    def cut(self, frames: Frames) -> Frames:
+        """Frames (n, Y, X) as they are compared; missing pixels become its mean."""
+        part = frames[:, self.rows, self.columns]
+        n, height, width = part.shape
+        b = self.block
+        if b > 1:
+            rows = part.reshape(n, height // b, b, width)
+            summed = rows[:, :, 0].copy()
+            for i in range(1, b):
+                summed += rows[:, :, i]
+            columns = summed.reshape(n, height // b, width // b, b)
+            part = columns[..., 0].copy()
+            for i in range(1, b):
+                part += columns[..., i]
+            part *= np.float32(1 / b**2)
+        finite = np.isfinite(part)
+        if not finite.all():
+            with np.errstate(invalid="ignore"):
+                mean = np.where(finite, part, 0).sum(axis=(1, 2)) / finite.sum(axis=(1, 2))
+            part = np.where(finite, part, np.nan_to_num(mean)[:, None, None]).astype(np.float32)
+        return np.ascontiguousarray(part)
+
+
+class MotionEstimator:
+    """Displacement of the tissue in each frame against a template.
+
+    Parameters
+    ----------
+    sample
+        A few runs of consecutive frames from all over the movie, each (frames, Y, X).
+    diameter
+        Cell diameter in pixels: structure of that size is compared.
+
+    Attributes
+    ----------
+    reliable
+        Whether motion can be measured: there is structure, and both halves of the field agree.
+    error_px
+        Error of one measurement (robust sd), from the disagreement of the halves.
+    averaged
+        Consecutive frames that one measurement rests on; more where frames are noisy.
+    moving
+        Whether the sample moves by more than half a pixel in 5 % of the frames or more.
+    reference
+        Mean of the registered sample, (Y, X): stands in for what a frame does not show.
+    """
+
+    def __init__(self, sample: Sequence[Frames], diameter: float) -> None:
+        frames = np.concatenate(list(sample))
+        shape = (frames.shape[1], frames.shape[2])
+        self.grid = Grid.of(shape, diameter)
+        self.reliable, self.moving, self.error_px, self.averaged = False, False, np.inf, 1
+        self.reference = frames.mean(axis=0)
+        self._scale = diameter / self.grid.block
+        cut = self.grid.cut(frames)
+        self._window = np.outer(*(_taper(n) for n in cut.shape[1:])).astype(np.float32)
+        self._band = _band(cut.shape[1:], self._scale)
+        self._weight = self._band
+        self._limit = LARGEST_STILL_PX
+        # What the window would cut out of a bright, still background looks like a still cell.
+        wide = ndimage.gaussian_filter(cut.mean(axis=0), 1.5 * self._scale, mode="nearest")
+        self._still = (wide / wide.mean() if wide.mean() > 0 else np.ones_like(wide)).ravel()
+        lengths = [len(part) for part in sample]
+        if len(frames) < 4 or min(cut.shape[1:]) < 16 or not float(np.ptp(cut)) > 0:
+            return
+        self._prepare(frames, cut, lengths)
+
+    def measure(self, frames: Frames) -> Shifts:
+        """Displacement (y, x) in pixels of consecutive frames (n, Y, X), shape (n, 2)."""
+        if not self.reliable:
+            return np.zeros((len(frames), 2), np.float32)
+        cut = self.grid.cut(frames)
+        k = self.averaged
+        if k > 1:
+            cut = np.stack([cut[i : i + k].mean(axis=0) for i in range(0, len(cut), k)])
+        if self.moving:
+            shifts = self._registered(cut)
+        else:
+            shifts, gain = self._linear(cut)
+            doubt = (np.abs(shifts).max(axis=1) * self.grid.block > SUSPECT_PX) | (gain < FADED)
+            if doubt.any():
+                shifts[doubt] = self._registered(cut[doubt])
+        pixels = np.repeat(shifts * np.float32(self.grid.block), k, axis=0)
+        return np.asarray(pixels[: len(frames)], dtype=np.float32)
+
+    def correct(self, frames: Frames, shifts: Shifts) -> int:
+        """Take displacements out of frames (n, Y, X), in place; returns how many it changed.
+
+        Where the movie as a whole lies still, only frames that are displaced by more than
+        half a pixel are changed.
+        """
+        far = np.hypot(*shifts.T) > (0.02 if self.moving else self._limit)
+        chosen = np.flatnonzero(far)
+
+        def one(i: int) -> None:
+            frames[i] = shifted_back(frames[i], shifts[i], self.reference)
+
+        in_parallel(one, [int(i) for i in chosen])
+        return len(chosen)
+
+    def _prepare(self, frames: Frames, cut: Frames, lengths: list[int]) -> None:
+        self._set_template(self._steadiest(cut, lengths))
+        shifts = np.zeros((len(cut), 2), np.float32)
+        for _ in range(ROUNDS):
+            shifts = self._registered(cut)
+            shifts -= np.median(shifts, axis=0)
+            aligned = _aligned(cut, shifts)
+            self._set_template(aligned.mean(axis=0), aligned)
+        block = np.float32(self.grid.block)
+        apart, sharper = self._crosscheck(aligned, cut)
+        apart *= block
+        shifts *= block
+        error = 1.4826 * float(np.median(np.abs(apart)))
+        self.averaged, self.error_px = _best_average(shifts, lengths, error)
+        shifts = _averaged(shifts, lengths, self.averaged)
+        size, doubt = (float(np.percentile(np.hypot(*s.T), 95)) for s in (shifts, apart))
+        doubt /= np.sqrt(self.averaged)
+        self.reliable = self.error_px <= LARGEST_STILL_PX or size > 3 * doubt
+        # A burst in a still movie counts if nothing in the sample looks like it.
+        self._limit = max(LARGEST_STILL_PX, 2 * size, 1.5 * doubt)
+        moved = size**2 - doubt**2 > LARGEST_STILL_PX**2
+        self.moving = self.reliable and sharper and moved
+        if self.moving:
+            self.reference = _aligned(frames, shifts).mean(axis=0)
+
+    def _steadiest(self, cut: Frames, lengths: list[int]) -> Frames:
+        """Mean of the run whose frames agree best with each other: the first template."""
+        best, sharpest = cut[:1].mean(axis=0), -np.inf
+        start = 0
+        for n in lengths:
+            mean = cut[start : start + n].mean(axis=0)
+            start += n
+            power = float((np.abs(self._transformed(mean[None])) ** 2).sum())
+            if power > sharpest:
+                best, sharpest = mean, power
+        return np.asarray(best, dtype=np.float32)
+
+    def _set_template(self, template: Frames, frames: Frames | None = None) -> None:
+        """Take a template, and from aligned frames which of its spatial frequencies to trust.
+
+        Weighting by the inverse power of what differs between frames (noise, and also neuropil
+        and firing cells) makes the peak of the correlation the most likely displacement.
+        """
+        spectrum = self._transformed(template[None])[0]
+        if frames is not None:
+            noise = _radial_mean((np.abs(self._transformed(frames) - spectrum) ** 2).mean(axis=0))
+            # What is left of the noise in the template has nothing to say.
+            signal = 1 - noise / len(frames) / _radial_mean(np.abs(spectrum) ** 2)
+            self._weight = self._band / noise * np.clip(signal, 0, 1)
+        self._template = np.conj(spectrum) * self._weight
+        plain = fft.irfft2(spectrum, s=template.shape)
+        dy, dx = (np.gradient(plain, axis=axis) for axis in (0, 1))
+        regressors = np.stack([plain, -dy, -dx])
+        weighted = fft.irfft2(fft.rfft2(regressors) * self._weight, s=template.shape)
+        gram = weighted.reshape(3, -1) @ regressors.reshape(3, -1).T
+        if not np.isfinite(gram).all() or np.linalg.cond(gram) > 1e10:
+            gram = np.eye(3)
+        filters = weighted * self._window
+        self._filters = (np.linalg.solve(gram, filters.reshape(3, -1)).T).astype(np.float32)
+
+    def _linear(self, cut: Frames) -> tuple[Shifts, NDArray[np.float32]]:
+        found = self._flat(cut) @ self._filters
+        gain = found[:, 0]
+        safe = np.where(np.abs(gain) > 1e-6, gain, 1.0)
+        return np.asarray(found[:, 1:] / safe[:, None], dtype=np.float32), gain
+
+    def _transformed(self, cut: Frames) -> NDArray[np.complex64]:
+        centred = self._flat(cut).reshape(cut.shape) * self._window
+        return np.asarray(fft.rfft2(centred), dtype=np.complex64)
+
+    def _flat(self, cut: Frames) -> Frames:
+        """Frames (n, pixels) without the still background, at each frame's brightness."""
+        flat = cut.reshape(len(cut), -1)
+        return np.asarray(flat - flat.mean(axis=1, keepdims=True) * self._still)
+
+    def _registered(self, cut: Frames, template: NDArray[np.complex64] | None = None) -> Shifts:
+        """Displacement in compared pixels, by the peak of the cross-correlation."""
+        conjugate = self._template if template is None else template
+        shifts = np.zeros((len(cut), 2), np.float32)
+
+        def some(start: int) -> None:
+            part = cut[start : start + 4]
+            surface = fft.irfft2(self._transformed(part) * conjugate, s=part.shape[1:])
+            for i, plane in enumerate(surface):
+                shifts[start + i] = _peak(plane, self._reach)
+
+        in_parallel(some, range(0, len(cut), 4))
+        return shifts
+
+    @property
+    def _reach(self) -> tuple[int, int]:
+        """Largest displacement looked for, in compared pixels: one and a half cells."""
+        limit = int(np.ceil(max(1.5 * self._scale, 8)))
+        height, width = self._window.shape
+        return min(limit, height // 4), min(limit, width // 4)
+
+    def _crosscheck(self, aligned: Frames, cut: Frames) -> tuple[Shifts, bool]:
+        """Hold the halves of the field against each other.
+
+        Every second frame is measured against the mean of the others: a frame that is part of
+        its own template would find itself in the noise.
+
+        Returns
+        -------
+        apart : ndarray
+            Errors of single measurements (half the differences of the halves), (frames, 2).
+        sharper : bool
+            Whether what one half measures makes the other half sharper. Firing cells and
+            noise shift measurements, too, but do not pass this.
+        """
+        some, width = cut[1::2], cut.shape[2]
+        template = self._flat(aligned[::2].mean(axis=0)[None]).reshape(cut.shape[1:])
+        unaligned = self._flat(cut[::2].mean(axis=0)[None]).reshape(cut.shape[1:])
+        window, halves, windows = self._window, [], []
+        for side in (slice(0, width // 2), slice(width // 2, width)):
+            mask = np.zeros(cut.shape[1:], np.float32)
+            mask[:, side] = _taper(mask[:, side].shape[1])
+            windows.append(window * mask)
+            self._window = windows[-1]
+            spectrum = np.conj(fft.rfft2(template * self._window)) * self._weight
+            halves.append(self._registered(some, spectrum.astype(np.complex64)))
+        before = after = 0.0
+        for own, other in ((0, 1), (1, 0)):
+            self._window = windows[own]
+            shifts = halves[other] - np.median(halves[other], axis=0).astype(np.float32)
+            before += self._likeness(some, unaligned)
+            after += self._likeness(_aligned(some, shifts), template)
+        self._window = window
+        apart = (halves[0] - halves[1]) / 2
+        return np.asarray(apart - np.median(apart, axis=0)), after > before
+
+    def _likeness(self, frames: Frames, template: Frames) -> float:
+        """How much of the template is in the frames, by the frequencies that are trusted."""
+        spectrum = fft.rfft2(template * self._window)
+        weighted = np.conj(spectrum) * self._weight
+        norm = float(np.sqrt((np.abs(spectrum) ** 2 * self._weight).sum()))
+        mean = self._transformed(frames).mean(axis=0)
+        return float((mean * weighted).real.sum()) / max(norm, 1e-30)
+
+
+def shifted_back(frame: Frames, shift: Iterable[float], fill: Frames) -> Frames:
+    """Return a frame moved by ``-shift``, between pixels linearly.
+
+    Parameters
+    ----------
+    frame
+        (Y, X).
+    shift
+        Displacement (y, x) in pixels of what the frame shows.
+    fill
+        (Y, X); stands in where the frame shows nothing, at the frame's brightness.
+    """
+    moved = frame
+    for axis, s in enumerate(shift):
+        moved = _moved_along(moved, float(s), axis)
+    missing = np.isnan(moved) & np.isfinite(fill) if np.isnan(moved).any() else None
+    if missing is not None:
+        moved[missing] = fill[missing] + np.float32(_offset(frame, fill))
+    return moved
+
+
+def _aligned(frames: Frames, shifts: Shifts) -> Frames:
+    pairs = list(zip(frames, shifts, strict=True))
+    return np.stack(in_parallel(lambda pair: shifted_back(pair[0], pair[1], pair[0]), pairs))
+
+
+def _moved_along(frame: Frames, s: float, axis: int) -> Frames:
+    """Values at position + s along an axis; NaN beyond the field."""
+    n = frame.shape[axis]
+    whole = int(np.floor(s))
+    rest = np.float32(s - whole)
+    if abs(whole) >= n:
+        return np.full_like(frame, np.nan)
+    source = np.moveaxis(frame, axis, 0)
+    moved = np.full_like(frame, np.nan)
+    target = np.moveaxis(moved, axis, 0)
+    if rest == 0:
+        low, high = max(-whole, 0), min(n - whole, n)
+        target[low:high] = source[low + whole : high + whole]
+        return moved
+    low, high = max(-whole, 0), min(n - 1 - whole, n)
+    here, there = (source[low + whole + i : high + whole + i] for i in (0, 1))
+    np.subtract(there, here, out=target[low:high])
+    target[low:high] *= rest
+    target[low:high] += here
+    return moved
+
+
+def _offset(frame: Frames, fill: Frames) -> float:
+    """How much brighter the frame is than what stands in for it."""
+    value = float(np.nanmean(frame[::4, ::4])) - float(np.nanmean(fill[::4, ::4]))
+    return value if np.isfinite(value) else 0.0
+
+
+def _best_average(shifts: Shifts, lengths: list[int], error: float) -> tuple[int, float]:
+    """How many frames to average for a measurement, and its error then.
+
+    Averaging lessens noise and blurs fast motion; the sum of both is to be smallest.
+    """
+    best = 1, error
+    if error <= GOOD_ERROR_PX:
+        return best
+    for k in AVERAGES[1:]:
+        within = (shifts - _averaged(shifts, lengths, k)).var(axis=0).max()
+        jitter = max(float(within) - error**2 * (k - 1) / k, 0.0)
+        total = float(np.sqrt(error**2 / k + jitter))
+        if total < 0.8 * best[1]:
+            best = k, total
+    return best
+
+
+def _averaged(shifts: Shifts, lengths: list[int], k: int) -> Shifts:
+    """Each displacement as the mean of its group of `k` consecutive frames of a run."""
+    averaged, start = np.empty_like(shifts), 0
+    for n in lengths:
+        for i in range(start, start + n, k):
+            group = slice(i, min(i + k, start + n))
+            averaged[group] = shifts[group].mean(axis=0)
+        start += n
+    return averaged
+
+
+def _taper(n: int) -> NDArray[np.float32]:
+    from scipy.signal.windows import tukey
+
+    return np.asarray(tukey(n + 2, 2 * TAPER)[1:-1], dtype=np.float32)
+
+
+def _band(shape: tuple[int, ...], scale: float) -> NDArray[np.float32]:
+    """Transfer function (rfft2 layout): nothing larger than two cells, no single pixels."""
+    fy, fx = fft.fftfreq(shape[0])[:, None], fft.rfftfreq(shape[1])
+    squared = 2 * np.pi**2 * (fy**2 + fx**2)
+    return np.asarray(
+        np.exp(-squared * (0.1 * scale) ** 2) - np.exp(-squared * (2.0 * scale) ** 2),
+        dtype=np.float32,
+    )
+
+
+def _radial_mean(power: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean over all directions of a power spectrum (rfft2 layout), and never zero."""
+    height, width = power.shape
+    fy, fx = fft.fftfreq(height)[:, None], np.arange(width) / (2 * max(width - 1, 1))
+    ring = np.minimum(np.hypot(fy, fx) * 2 * width, width + 1).astype(int)
+    total = np.bincount(ring.ravel(), power.ravel())
+    mean = total / np.maximum(np.bincount(ring.ravel()), 1)
+    mean = np.maximum(mean, 1e-6 * mean.max() + 1e-30)
+    return np.asarray(mean[ring], dtype=np.float32)
+
+
+def _peak(surface: NDArray[np.float32], reach: tuple[int, int]) -> tuple[float, float]:
+    """Lag (y, x) of the highest correlation within reach, refined by a parabola."""
+    (ry, rx) = reach
+    near = np.roll(surface, (ry, rx), axis=(0, 1))[: 2 * ry + 1, : 2 * rx + 1]
+    y, x = np.unravel_index(int(np.argmax(near)), near.shape)
+    found = []
+    for i, n, line in ((int(y), ry, near[:, x]), (int(x), rx, near[y])):
+        offset = 0.0
+        if 0 < i < len(line) - 1:
+            before, middle, after = (float(v) for v in line[i - 1 : i + 2])
+            bend = before + after - 2 * middle
+            offset = (before - after) / (2 * bend) if bend < 0 else 0.0
+        found.append(i - n + offset)
+    return found[0], found[1]

@@ -1,0 +1,329 @@
+"""Statistics of a movie's averaged frames, added batch by batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_caltrig.cells.activity import ActivityStack
+from napari_caltrig.cells.background import background_of, without_background
+from napari_caltrig.cells.parallel import in_parallel, n_workers
+
+Image = NDArray[np.float32]
+
+STACK_FRAMES = 50  # Apthorpe et al. 2016: 50 frames, each the maximum ...
+MEANS_PER_FRAME = 6  # ... of 6 means
+SEGMENT_PIXELS = 8_000_000  # binned pixels filtered at once (32 MB as float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """Summary images of a movie; each (Y, X) float32.
+
+    Parameters
+    ----------
+    mean
+        Mean over time.
+    peak
+        Highest rise above the mean of the spatially high-passed movie; the
+        second or third highest of a long movie, so that one bad frame is not seen.
+    blobs
+        The same of a filter that answers to spots of a cell's size.
+    snr
+        `peak` over the noise of its pixel (CaImAn calls it PNR).
+    correlation
+        Mean correlation over time with eight pixels a quarter of a cell away.
+    skewness
+        Of each pixel over time; positive where cells fire.
+    stack
+        At most 50 frames (frames, Y, X) for the networks of Apthorpe et al.
+        (2016): maxima over time of means over time, less the background
+        where that was removed.
+    valid
+        Pixels that are finite in every frame.
+    n_bins
+        Number of averaged frames that the statistics rest on; with fewer
+        than 4 there is no activity and its images are zero.
+    diameter
+        Cell diameter in pixels of these images that the filters used.
+    noise
+        Median noise (sd) of one averaged, filtered frame; 0 without activity.
+    background
+        Mean of the smooth background that was taken off every frame, (Y, X), as
+        one-photon movies need it; None where it was left. The images of
+        activity are of the high-passed movie in any case, `mean` is not.
+    motion
+        Displacement (y, x) of the tissue in each frame in pixels of the movie,
+        (frames, 2); None where it was not, or could not be, measured.
+    n_corrected
+        Frames whose displacement was taken out.
+    activity
+        Rise above a slow baseline of at most 600 of the spatially high-passed frames,
+        (Y, X, frames); None if it was not asked for.
+    """
+
+    mean: Image
+    peak: Image
+    blobs: Image
+    snr: Image
+    correlation: Image
+    skewness: Image
+    stack: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    n_bins: int
+    diameter: float
+    noise: float = 0.0
+    background: Image | None = None
+    motion: NDArray[np.float32] | None = None
+    n_corrected: int = 0
+    activity: NDArray[np.float32] | None = None
+
+    @property
+    def background_removed(self) -> bool:
+        """Whether a smooth background was taken off, as for one-photon movies."""
+        return self.background is not None
+
+    @property
+    def flat(self) -> Image:
+        """The mean image less the background, where that was removed, (Y, X)."""
+        return self.mean if self.background is None else self.mean - self.background
+
+    @property
+    def motion_px(self) -> float | None:
+        """Displacement in pixels of the movie that 95 % of the frames stay below."""
+        if self.motion is None or not len(self.motion):
+            return None
+        return float(np.percentile(np.hypot(*self.motion.T), 95))
+
+    @property
+    def has_activity(self) -> bool:
+        """Whether there was enough movie, and change in it, to see cells fire."""
+        return self.n_bins >= 4 and bool(self.peak.any())
+
+
+class RunningSummary:
+    """Statistics of binned frames that are added in batches.
+
+    Parameters
+    ----------
+    shape
+        Size of the frames in pixels (Y, X).
+    diameter
+        Cell diameter in their pixels.
+    n_bins
+        Binned frames to come.
+    remove_background
+        Take the smooth background off the frames of the stack.
+    keep_activity
+        Whether to collect the active stack, too.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        diameter: float,
+        n_bins: int,
+        *,
+        remove_background: bool = False,
+        keep_activity: bool = False,
+    ) -> None:
+        self.shape, self.diameter, self.n_bins = shape, diameter, n_bins
+        self._remove_background = remove_background
+        self._segment = int(np.clip(SEGMENT_PIXELS // (shape[0] * shape[1]), 16, 128))
+        self._waiting: list[NDArray[np.float32]] = []
+        self._n_waiting = 0
+        self._n = 0
+        self._n_differences = 0
+        self._mean = np.zeros(shape, np.float64)
+        self._squares, self._cubes, self._steps = (np.zeros(shape, np.float32) for _ in range(3))
+        d = max(round(diameter / 4), 1)
+        e = max(round(diameter / 4 / np.sqrt(2)), 1)
+        self._offsets = ((0, d), (d, 0), (e, e), (e, -e))
+        self._products = [np.zeros(shape, np.float32) for _ in self._offsets]
+        rank = 1 + (n_bins >= 60) + (n_bins >= 200)
+        self._top = np.full((rank, *shape), -np.inf, np.float32)
+        self._top_blobs = self._top.copy()
+        self._stack = _StackBuilder(shape, n_bins)
+        self._activity = ActivityStack(shape, n_bins) if keep_activity and n_bins >= 4 else None
+
+    def add(self, frames: NDArray[np.float32]) -> None:
+        """Add binned frames (bins, Y, X), finite."""
+        for start in range(0, len(frames), self._segment):
+            part = frames[start : start + self._segment]
+            self._waiting.append(part)
+            self._n_waiting += len(part)
+            if self._n_waiting >= self._segment:
+                self._flush()
+
+    def result(
+        self,
+        valid: NDArray[np.bool_] | None = None,
+        *,
+        motion: NDArray[np.float32] | None = None,
+        n_corrected: int = 0,
+    ) -> Summary:
+        """Return the summary of everything added, with what was done to the frames before."""
+        self._flush()
+        n = max(self._n, 1)
+        zero = np.zeros(self.shape, np.float32)
+        peak, blobs, snr, correlation, skewness = (zero.copy() for _ in range(5))
+        typical = 0.0
+        if self._n >= 4:
+            variance = self._squares / n
+            noise = np.sqrt(self._steps / (2 * max(self._n_differences, 1)))
+            peak, blobs = np.maximum(self._top[0], 0), np.maximum(self._top_blobs[0], 0)
+            # Noise far below its typical size marks dead or saturated pixels.
+            typical = float(np.median(noise))
+            floor = 0.1 * typical + 1e-12 * (1 + float(np.abs(self._mean).max()))
+            snr = peak / np.maximum(noise, max(floor, 1e-12))
+            alive = variance > max(floor, 1e-12) ** 2
+            skewness = np.where(alive, (self._cubes / n) / np.maximum(variance, 1e-20) ** 1.5, 0)
+            correlation = self._correlation(alive)
+        everywhere = np.ones(self.shape, bool)
+        return Summary(
+            mean=(self._mean / n).astype(np.float32),
+            peak=peak.astype(np.float32),
+            blobs=blobs.astype(np.float32),
+            snr=snr.astype(np.float32),
+            correlation=correlation,
+            skewness=skewness.astype(np.float32),
+            stack=self._stack.result(),
+            valid=everywhere if valid is None else valid,
+            n_bins=self._n,
+            diameter=self.diameter,
+            noise=typical,
+            background=self._background(),
+            motion=motion,
+            n_corrected=n_corrected,
+            activity=self._activity.result() if self._activity is not None else None,
+        )
+
+    def _background(self) -> Image | None:
+        if not self._remove_background:
+            return None
+        # The filter is linear: the mean of the backgrounds is the background of the mean.
+        return background_of((self._mean / max(self._n, 1)).astype(np.float32), self.diameter)
+
+    def _flush(self) -> None:
+        if not self._waiting:
+            return
+        frames = np.concatenate(self._waiting)
+        self._waiting, self._n_waiting = [], 0
+        self._n += len(frames)
+        self._mean += frames.sum(axis=0, dtype=np.float64)
+        flat = without_background(frames, self.diameter) if self._remove_background else frames
+        self._stack.add(flat)
+        if self.n_bins < 4:
+            return
+        half = max(len(frames) // n_workers(), 1)
+        parts = [frames[i : i + half] for i in range(0, len(frames), half)]
+        filtered = in_parallel(lambda part: band_passed(part, self.diameter), parts)
+        fine, blobs = (np.concatenate(each) for each in zip(*filtered, strict=True))
+        if self._activity is not None:
+            self._activity.add(fine)
+        self._steps += (np.diff(fine, axis=0) ** 2).sum(axis=0)
+        self._n_differences += len(fine) - 1
+        # Each segment has its own mean: bleaching and slow drift are not activity.
+        fine -= fine.mean(axis=0)
+        blobs -= blobs.mean(axis=0)
+        squares = fine**2
+        self._squares += squares.sum(axis=0)
+        self._cubes += (squares * fine).sum(axis=0)
+        for product, (dy, dx) in zip(self._products, self._offsets, strict=True):
+            here, there = _shifted(fine, dy, dx)
+            _shifted(product, dy, dx)[0][...] += (here * there).sum(axis=0)
+        _keep_highest(self._top, fine)
+        _keep_highest(self._top_blobs, blobs)
+
+    def _correlation(self, alive: NDArray[np.bool_]) -> Image:
+        """Mean correlation with the eight neighbours; each pair is stored once."""
+        deviation = np.sqrt(np.where(alive, self._squares, np.inf))
+        total, count = np.zeros(self.shape, np.float32), np.zeros(self.shape, np.float32)
+        for product, (dy, dx) in zip(self._products, self._offsets, strict=True):
+            here, there = _shifted(deviation, dy, dx)
+            r = _shifted(product, dy, dx)[0] / (here * there)
+            for target, number in zip(
+                _shifted(total, dy, dx), _shifted(count, dy, dx), strict=True
+            ):
+                target += r
+                number += 1
+        return (total / np.maximum(count, 1)).astype(np.float32)
+
+
+class _StackBuilder:
+    """At most 50 frames, each the maximum of at most 6 means of binned frames."""
+
+    def __init__(self, shape: tuple[int, ...], n_bins: int) -> None:
+        n_frames = min(STACK_FRAMES, n_bins)
+        self._frames = np.full((n_frames, *shape), -np.inf, np.float32)
+        position = np.arange(n_bins) * n_frames / n_bins
+        self._frame = position.astype(int)
+        per_frame = max(min(MEANS_PER_FRAME, n_bins // n_frames), 1)
+        self._group = self._frame * per_frame + ((position % 1) * per_frame).astype(int)
+        self._sum = np.zeros(shape, np.float32)
+        self._in_sum = 0
+        self._i = 0
+
+    def add(self, frames: NDArray[np.float32]) -> None:
+        for frame in frames:
+            i = min(self._i, len(self._frame) - 1)
+            self._sum += frame
+            self._in_sum += 1
+            self._i += 1
+            if self._i >= len(self._group) or self._group[self._i] != self._group[i]:
+                target = self._frames[self._frame[i]]
+                np.maximum(target, self._sum / self._in_sum, out=target)
+                self._sum[:] = 0
+                self._in_sum = 0
+
+    def result(self) -> NDArray[np.float32]:
+        return self._frames[np.isfinite(self._frames).all(axis=(1, 2))]
+
+
+def band_passed(
+    frames: NDArray[np.float32], diameter: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Frames without noise and background, and frames filtered for spots of a cell's size.
+
+    The first keeps structure between a tenth of a cell and two cells, the
+    second is a difference of Gaussians (sd 0.22 and 0.44 diameters) that peaks
+    at the centre of a cell.
+    """
+    sizes = 0.1 * diameter, 0.22 * diameter, 0.44 * diameter
+    fine = _gaussian(frames, sizes[0])
+    small = _gaussian(fine, np.sqrt(sizes[1] ** 2 - sizes[0] ** 2))
+    large = _gaussian(small, np.sqrt(sizes[2] ** 2 - sizes[1] ** 2))
+    # Two boxes in a row: close to a Gaussian of one diameter at a cost that does not grow.
+    width = 2 * round(np.sqrt(6 * diameter**2 + 1) / 2) + 1
+    wide = ndimage.uniform_filter(large, (0, width, width), mode="nearest")
+    wide = ndimage.uniform_filter(wide, (0, width, width), mode="nearest")
+    return fine - wide, small - large
+
+
+def _gaussian(frames: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    return np.asarray(
+        ndimage.gaussian_filter(frames, (0, sigma, sigma), mode="nearest", truncate=3.0),
+        dtype=np.float32,
+    )
+
+
+def _keep_highest(top: NDArray[np.float32], frames: NDArray[np.float32]) -> None:
+    """Update the largest values seen so far, the largest of them last."""
+    for frame in frames:
+        for level in top[::-1]:
+            smaller = np.minimum(level, frame)
+            np.maximum(level, frame, out=level)
+            frame = smaller
+
+
+def _shifted(
+    images: NDArray[np.float32], dy: int, dx: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Views of the pixels that have a neighbour at (dy, dx), dy >= 0, and of those neighbours."""
+    height, width = images.shape[-2:]
+    rows, others = slice(0, height - dy), slice(dy, height)
+    left, right = slice(max(-dx, 0), width - max(dx, 0)), slice(max(dx, 0), width - max(-dx, 0))
+    return images[..., rows, left], images[..., others, right]

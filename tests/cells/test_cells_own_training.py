@@ -1,0 +1,129 @@
+"""Training on one's own cells: held out, scored before and after, and listed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_caltrig.cells import find_cells
+from napari_caltrig.cells.labelled import LabelledField, read_field, read_labels
+from napari_caltrig.cells.own_training import (
+    OwnConfig,
+    own_training_steps,
+    split_fields,
+    train_on_own,
+)
+from napari_caltrig.formats.roi_zip import write_rois
+from napari_caltrig.recording import Footprints, FormatError
+from napari_caltrig.simulation.movies import MovieConfig, simulate_movie
+from napari_caltrig.weights import list_models, load_model
+
+
+def simulated(seed=0, **changes):
+    config = {
+        "shape": (96, 120),
+        "n_cells": 24,
+        "n_frames": 80,
+        "cell_diameter_px": 10.0,
+        "motion_px": 0.0,
+    } | changes
+    return simulate_movie(MovieConfig.two_photon(**config), seed=seed)
+
+
+def dark_cells():
+    """Cells that are dark on a bright field: no shipped model knows such."""
+    rng = np.random.default_rng(3)
+    y, x = np.indices((96, 144))
+    masks = []
+    for cy in range(10, 90, 18):
+        for cx in range(10, 140, 18):
+            masks.append((y - cy + rng.uniform(-2, 2)) ** 2 + (x - cx + rng.uniform(-2, 2)) ** 2)
+    cells = np.array([m < 25 for m in masks])
+    image = 200.0 - 80 * cells.any(axis=0) + rng.normal(0, 5, (96, 144))
+    return LabelledField("dark", image.astype(np.float32), Footprints.from_dense(cells * 1.0))
+
+
+def test_a_model_learns_what_it_did_not_know(tmp_path):
+    config = OwnConfig(name="mine", n_steps=50, batch=4, learning_rate=2e-3)
+    path = train_on_own([dark_cells()], config, tmp_path)
+    card, _ = load_model(path, "cells")
+    before, after = (card.scores[f"held out, {when}"] for when in ("before", "after"))
+    assert before["cells"] == after["cells"] >= 5
+    assert after["F1"] > max(before["F1"] + 0.1, 0.6), (before, after)
+    assert card.training["held_out"]["dark"].startswith("columns")
+    assert len(find_cells(dark_cells().movie[0], diameter=10.0, model=path)) > 10
+
+
+def test_networks_of_2016_go_on_learning_too(tmp_path):
+    sim = simulated()
+    field = LabelledField("a", sim.movie, sim.masks, frame_rate=sim.frame_rate)
+    config = OwnConfig(base="apthorpe-2016", n_steps=3)
+    path = train_on_own([field], config, tmp_path)
+    card, _ = load_model(path, "cells")
+    assert path.stem == "apthorpe-2016-own"
+    assert "test fields" in card.scores
+
+
+def test_the_new_model_is_listed(tmp_path, monkeypatch):
+    from napari_caltrig import weights
+
+    monkeypatch.setattr(weights, "user_models_folder", lambda: tmp_path)
+    sim = simulated()
+    train_on_own([LabelledField("a", sim.movie, sim.masks)], OwnConfig(n_steps=2))
+    assert "compact-own" in [card.name for card in list_models("cells")]
+
+
+def test_cancelling_leaves_no_model(tmp_path):
+    sim = simulated()
+    steps = own_training_steps(
+        [LabelledField("a", sim.movie, sim.masks)], OwnConfig(n_steps=2), tmp_path
+    )
+    seen = 0
+    for step in steps:
+        seen += "training" in step.message
+        if seen and "training" not in step.message:
+            break  # the model is written, its scores are not yet
+    steps.close()
+    assert seen
+    assert not list(tmp_path.iterdir())
+
+
+def test_whole_fields_or_sides_are_held_out():
+    sim = simulated()
+    one = LabelledField("a", sim.movie, sim.masks)
+    side = split_fields([one])[0]
+    assert side.held is not None
+    assert 0 < side.held_out(one.cells).sum() < len(one.cells)
+    many = split_fields([one] * 11)
+    assert [p.held is not None for p in many] == [k in (4, 9) for k in range(11)]
+    assert [p.held is not None for p in split_fields([one] * 3)] == [False, False, True]
+
+
+def test_labels_come_from_regions_and_images(tmp_path):
+    sim = simulated(touching=0.0)
+    tifffile.imwrite(tmp_path / "movie.tif", sim.movie.astype(np.uint16))
+    write_rois(sim.masks, tmp_path / "rois.zip")
+    labels = sim.masks.to_labels()
+    tifffile.imwrite(tmp_path / "labels.tif", labels)
+    np.save(tmp_path / "labels.npy", labels)
+    for name in ("rois.zip", "labels.tif", "labels.npy"):
+        field = read_field(tmp_path / "movie.tif", tmp_path / name)
+        assert len(field.cells) == len(sim.masks)
+        assert field.diameter == pytest.approx(
+            float(np.median(2 * np.sqrt(sim.masks.areas() / np.pi))), rel=0.05
+        )
+    with pytest.raises(FormatError, match="labels of this movie"):
+        read_labels(tmp_path / "labels.tif", (50, 50))
+    (tmp_path / "bad.tif").write_bytes(b"II*\0nothing")
+    with pytest.raises(FormatError):
+        read_labels(tmp_path / "bad.tif", (96, 120))
+
+
+def test_too_few_cells_and_other_fields_are_told():
+    sim = simulated()
+    few = LabelledField("a", sim.movie, sim.masks.select(sim.masks.unit_ids[:3]))
+    with pytest.raises(ValueError, match="too few"):
+        train_on_own([few])
+    with pytest.raises(ValueError, match="do not fit"):
+        LabelledField("a", sim.movie[:, :50], sim.masks)
