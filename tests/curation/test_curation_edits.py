@@ -9,16 +9,22 @@ import pytest
 from curation_helpers import N_FRAMES, SHAPE, missed_cell, new_missed_cell, transients
 
 from napari_caltrig.curation import (
+    AddToGroup,
     AddTransients,
     CellStatus,
     Compound,
     Curation,
+    DeleteGroup,
     MissedCell,
+    RemoveFromGroup,
     RemoveMissedCells,
     RemoveTransients,
+    RenameGroup,
     ReplaceTransients,
     SetFrameRate,
+    SetGroup,
     SetMissedCell,
+    SetNote,
     SetStatus,
     edit_from_json,
     next_missed_id,
@@ -37,6 +43,9 @@ def curation(recording) -> Curation:
         SetMissedCell(missed_cell(16, weights=np.linspace(0.1, 1, 6))),
         SetMissedCell(missed_cell(17, source="detector", confidence=0.75, name="m")),
         SetStatus((17,), "accepted", "clear"),
+        AddToGroup("place cells", (3, 17)),
+        AddToGroup("border", (0, 3)),
+        SetNote(17, "blinks"),
     ):
         state = edit.apply(state)
     return AddTransients(numbered(transients(0, 3, 3, 17, 17, 16), state)).apply(state)
@@ -57,10 +66,19 @@ def _edits(c: Curation) -> list:
         ReplaceTransients((), numbered(transients(0), c)),
         Compound((SetMissedCell(missed_cell(30)), SetStatus((30,), "accepted")), "Take a ROI"),
         SetFrameRate(29.97),
+        AddToGroup("place cells", (0, 3, 4)),
+        AddToGroup("new", (16,)),
+        RemoveFromGroup("place cells", (3,)),
+        RemoveFromGroup("border", (0, 3, 4)),
+        RenameGroup("border", "edge"),
+        DeleteGroup("place cells"),
+        SetGroup("border", (9, 4)),
+        SetNote(4, "looks at me"),
+        SetNote(17, ""),
     ]
 
 
-KINDS = range(12)
+KINDS = range(21)
 
 
 @pytest.mark.parametrize("i", KINDS)
@@ -100,6 +118,22 @@ def test_removing_a_missed_cell_takes_its_status_and_transients(curation):
     assert 17 not in after.statuses
     assert 17 not in after
     assert after.transients.ids.tolist() == [0, 1, 2, 5]
+
+
+def test_removing_a_missed_cell_takes_its_groups_and_note(curation):
+    after = RemoveMissedCells((17,)).apply(curation)
+    assert after.groups == {"place cells": (3,), "border": (0, 3)}
+    assert after.notes == {}
+
+
+def test_a_cell_may_be_in_several_groups(curation):
+    assert curation.groups_of(3) == ["border", "place cells"]
+    assert curation.groups_of(4) == []
+
+
+def test_a_group_goes_with_its_last_cell(curation):
+    after = RemoveFromGroup("border", (0, 3)).apply(curation)
+    assert set(after.groups) == {"place cells"}
 
 
 def test_repainting_a_missed_cell_keeps_its_status(curation):
@@ -145,6 +179,12 @@ def test_descriptions_name_few_cells_and_count_many():
         (lambda c: AddTransients(Transients(transients(3))), "id is taken"),
         (lambda c: AddTransients(numbered(transients(3, onset=N_FRAMES), c)), "has 200 frames"),
         (lambda c: RemoveTransients((2, 99)), "no transient 99"),
+        (lambda c: AddToGroup("new", (77,)), "no cell 77"),
+        (lambda c: RemoveFromGroup("nobody", (3,)), "no group “nobody”"),
+        (lambda c: RenameGroup("border", "place cells"), "already"),
+        (lambda c: DeleteGroup("nobody"), "no group “nobody”"),
+        (lambda c: SetNote(77, "?"), "no cell 77"),
+        (lambda c: SetMissedCell(missed_cell(40, mixture=((77, 1.0),))), "no cell 77"),
         (lambda c: ReplaceTransients((99,), Transients()), "no transient 99"),
     ],
 )
@@ -168,6 +208,9 @@ def test_an_edit_that_does_not_fit_is_refused(curation, edit, message):
         (lambda: MissedCell(1, [5, 6], SHAPE, weights=[1.0, -1]), "positive"),
         (lambda: MissedCell(1, [5], SHAPE, source="guess"), "painted or detector"),
         (lambda: MissedCell(1, [5], SHAPE, confidence=1.5), "between 0 and 1"),
+        (lambda: MissedCell(1, [5], SHAPE, mixture=((2, np.nan),)), "finite"),
+        (lambda: MissedCell(1, [5], SHAPE, mixture=((1, 1.0),)), "made of other cells"),
+        (lambda: AddToGroup("  ", (1,)), "needs a name"),
         (lambda: edit_from_json({"kind": "format_disk"}), "no kind of edit"),
         (lambda: edit_from_json({"kind": "set_status", "unit_ids": [1]}), "needs 'status'"),
     ],

@@ -280,7 +280,9 @@ def test_a_file_that_is_no_intact_curation_is_refused(saved, recording, kind):
 def test_wrong_content_is_refused_and_not_shown(saved):
     db = sqlite3.connect(saved)
     db.execute("PRAGMA ignore_check_constraints=ON")
-    db.execute("INSERT INTO missed_cell VALUES (16,'','painted',NULL,20,30,x'00','|O',NULL,NULL)")
+    db.execute(
+        "INSERT INTO missed_cell VALUES (16,'','painted',NULL,20,30,x'00','|O',NULL,NULL,'[]','[]')"
+    )
     db.commit()
     db.close()
     with pytest.raises(FormatError, match="unknown type"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import tempfile
 from pathlib import Path
@@ -20,20 +21,28 @@ from hypothesis.stateful import (
 )
 
 from napari_caltrig.curation import (
+    AddToGroup,
     AddTransients,
     Compound,
     Curation,
     CurationError,
     CurationStore,
+    RemoveFromGroup,
     RemoveMissedCells,
     RemoveTransients,
+    RenameGroup,
     ReplaceTransients,
     SetFrameRate,
     SetMissedCell,
+    SetNote,
     SetStatus,
     load_curation,
+    merge,
     numbered,
+    parts_by_seeds,
     recording_path,
+    split,
+    take_apart,
 )
 
 
@@ -185,6 +194,46 @@ class AnySequence(RuleBasedStateMachine):
         reason = data.draw(st.sampled_from(["", "blood vessel", "naïve „quote‟ '\x00"]))
         self.do(SetStatus(self.pick(data, self.store.curation.unit_ids), status, reason))
 
+    @rule(data=st.data(), name=st.sampled_from(["a", "Ω cells", "a b"]), add=st.booleans())
+    def change_group(self, data, name, add):
+        cells = self.pick(data, self.store.curation.unit_ids)
+        known = name in self.store.curation.groups
+        self.do(RemoveFromGroup(name, cells) if known and not add else AddToGroup(name, cells))
+
+    @precondition(lambda self: "a" in self.store.curation.groups)
+    @rule()
+    def rename_group(self):
+        if "renamed" not in self.store.curation.groups:
+            self.do(RenameGroup("a", "renamed"))
+
+    @rule(data=st.data(), note=st.sampled_from(["", "blinks", "naïve „quote‟"]))
+    def write_note(self, data, note):
+        self.do(SetNote(self.pick(data, self.store.curation.unit_ids)[0], note))
+
+    def footprints(self):
+        return self.recording.footprints.plus(self.store.curation.missed_footprints())
+
+    @rule(data=st.data())
+    def merge_cells(self, data):
+        cells = set(self.pick(data, self.store.curation.unit_ids))
+        if len(cells) > 1:
+            self.do(merge(self.store.curation, self.footprints(), cells))
+
+    @rule(data=st.data(), from_movie=st.booleans())
+    def split_cell(self, data, from_movie):
+        unit_id = self.pick(data, self.store.curation.unit_ids)[0]
+        footprints = self.footprints()
+        if footprints.areas()[footprints.index_of(unit_id)] > 1:
+            parts = parts_by_seeds(footprints, unit_id)
+            self.do(split(self.store.curation, footprints, unit_id, parts, from_movie=from_movie))
+
+    @precondition(lambda self: self.store.curation.replaced)
+    @rule(data=st.data())
+    def take_apart(self, data):
+        made = [c.unit_id for c in self.store.curation.missed_cells.values() if c.parents]
+        with contextlib.suppress(ValueError):  # other cells are made of it
+            self.do(take_apart(self.store.curation, self.pick(data, made)))
+
     @rule(rate=st.none() | st.floats(0.1, 1000))
     def set_frame_rate(self, rate):
         self.do(SetFrameRate(rate))
@@ -198,7 +247,8 @@ class AnySequence(RuleBasedStateMachine):
     @rule(data=st.data(), remove=st.booleans(), first=st.integers(0, 500))
     def change_missed(self, data, remove, first):
         ids = self.pick(data, self.store.curation.missed_cells)
-        self.do(RemoveMissedCells(ids) if remove else SetMissedCell(missed_cell(ids[0], first)))
+        with contextlib.suppress(ValueError):  # other cells are made of it
+            self.do(RemoveMissedCells(ids) if remove else SetMissedCell(missed_cell(ids[0], first)))
 
     @rule(data=st.data(), onset=st.integers(0, 150))
     def add_transients(self, data, onset):

@@ -15,15 +15,24 @@ from napari_caltrig.curation.edit import (
     require_cells,
 )
 from napari_caltrig.curation.encoding import decode_cell, encode_cell
+from napari_caltrig.curation.group_edits import restore_writings, without_cells
+from napari_caltrig.curation.missed_cell import MissedCell, Source
 from napari_caltrig.curation.state import (
     STATUSES,
     UNREVIEWED,
     CellStatus,
     Curation,
-    MissedCell,
     Status,
 )
 from napari_caltrig.curation.transient_edits import AddTransients
+
+_VERBS: dict[Source, str] = {
+    "painted": "Paint",
+    "detector": "Take from the detector",
+    "wand": "Grow",
+    "merged": "Merge into",
+    "split": "Split off",
+}
 
 
 @register
@@ -106,6 +115,7 @@ class SetMissedCell:
                 f"a missed cell in a field of view of {self.cell.shape} pixels does not fit "
                 f"this recording of {curation.scope.shape}"
             )
+        require_cells((u for u, _ in self.cell.mixture), curation)
         return curation.replace(
             missed_cells={**curation.missed_cells, unit_id: self.cell},
             statuses={**curation.statuses, unit_id: curation.status(unit_id)},
@@ -118,7 +128,7 @@ class SetMissedCell:
 
     def describe(self) -> str:
         """One line for the history."""
-        how = "Paint" if self.cell.source == "painted" else "Take from the detector"
+        how = _VERBS[self.cell.source]
         return f"{how} missed cell {self.cell.unit_id} ({self.cell.pixels.size} px)"
 
     def to_json(self) -> dict[str, Any]:
@@ -134,7 +144,7 @@ class SetMissedCell:
 @register
 @dataclass(frozen=True)
 class RemoveMissedCells:
-    """Remove missed cells with their status and their transients.
+    """Remove missed cells with their status, groups, notes and transients.
 
     Parameters
     ----------
@@ -154,20 +164,22 @@ class RemoveMissedCells:
         gone = set(self.unit_ids)
         orphans = curation.transients.of(self.unit_ids)
         transients = curation.transients
-        return curation.replace(
+        return without_cells(curation, gone).replace(
             missed_cells={u: c for u, c in curation.missed_cells.items() if u not in gone},
             statuses={u: s for u, s in curation.statuses.items() if u not in gone},
             transients=transients.without(orphans.ids.tolist()) if len(orphans) else transients,
         )
 
     def inverse(self, before: Curation) -> Edit:
-        """Return the edit that brings back cells, statuses and transients."""
+        """Return the edit that brings back cells and everything about them."""
         self._require(before)
-        edits: list[Edit] = [SetMissedCell(before.missed_cells[u]) for u in self.unit_ids]
+        # A cell that was made of others is younger than they are.
+        edits: list[Edit] = [SetMissedCell(before.missed_cells[u]) for u in sorted(self.unit_ids)]
         statuses = {u: before.status(u) for u in self.unit_ids}
         if set(statuses.values()) != {UNREVIEWED}:
             edits.append(restore_statuses(statuses, "Bring back statuses"))
         orphans = before.transients.of(self.unit_ids)
+        edits += restore_writings(before, set(self.unit_ids))
         if len(orphans):
             edits.append(AddTransients(orphans))
         return Compound(tuple(edits), f"Bring back missed {name_cells(self.unit_ids)}")
@@ -189,6 +201,14 @@ class RemoveMissedCells:
         unknown = [u for u in self.unit_ids if u not in curation.missed_cells]
         if unknown:
             raise ValueError(f"{name_cells(unknown)}: no missed cell of this curation")
+        gone = set(self.unit_ids)
+        for cell in curation.missed_cells.values():
+            needed = gone.intersection(u for u, _ in cell.mixture)
+            if cell.unit_id not in gone and needed:
+                raise ValueError(
+                    f"cell {cell.unit_id} is made of {name_cells(sorted(needed))}: "
+                    f"remove cell {cell.unit_id} first"
+                )
 
 
 def restore_statuses(statuses: Mapping[int, CellStatus], label: str) -> SetStatus | Compound:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_caltrig.curation.state import CellStatus, Curation, MissedCell
+from napari_caltrig.curation.missed_cell import MissedCell
+from napari_caltrig.curation.state import CellStatus, Curation
 from napari_caltrig.recording import Transients
 
-Act = Literal["do", "undo", "redo"]
+Act = Literal["do", "undo", "redo", "reload"]
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Change:
     seq
         Number of its entry in the log.
     act
-        ``"do"``, ``"undo"`` or ``"redo"``.
+        ``"do"``, ``"undo"`` or ``"redo"``; ``"reload"`` for what another window did.
     description
         Line of the edit in the history.
     unit_ids
@@ -37,6 +42,12 @@ class Change:
         Cells whose transients came, went or changed.
     frame_rate
         Whether the user's frame rate changed.
+    groups
+        Names of groups that came, went or changed.
+    notes
+        Cells whose note changed.
+    behaviour
+        Whether the files of behaviour changed.
     """
 
     seq: int
@@ -47,12 +58,16 @@ class Change:
     transients: frozenset[int] = frozenset()
     transient_unit_ids: frozenset[int] = frozenset()
     frame_rate: bool = False
+    groups: frozenset[str] = frozenset()
+    notes: frozenset[int] = frozenset()
+    behaviour: bool = False
 
     @classmethod
     def of(cls, difference: Difference, seq: int, act: Act, description: str) -> Change:
         """Return what the views need to know of a difference."""
         gone, new = difference.transients_gone, difference.transients_new
-        units = {*gone.table()["unit_id"].tolist(), *new.table()["unit_id"].tolist()}
+        tables = [part.table() for part in (gone, new) if len(part)]
+        units = {u for table in tables for u in table["unit_id"].tolist()}
         return cls(
             seq,
             act,
@@ -62,6 +77,9 @@ class Change:
             frozenset(gone.ids.tolist()) | frozenset(new.ids.tolist()),
             frozenset(units),
             difference.frame_rate,
+            frozenset(difference.groups),
+            frozenset(difference.notes),
+            difference.behaviour,
         )
 
 
@@ -79,6 +97,12 @@ class Difference:
         Old rows to delete and new rows to insert; a changed one is in both.
     frame_rate
         Whether the frame rate differs.
+    groups
+        New cells per group; None where it went.
+    notes
+        New note per cell; None where it went.
+    behaviour
+        Whether the files of behaviour differ.
     """
 
     statuses: dict[int, CellStatus | None] = field(default_factory=dict)
@@ -86,26 +110,43 @@ class Difference:
     transients_gone: Transients = field(default_factory=Transients)
     transients_new: Transients = field(default_factory=Transients)
     frame_rate: bool = False
+    groups: dict[str, tuple[int, ...] | None] = field(default_factory=dict)
+    notes: dict[int, str | None] = field(default_factory=dict)
+    behaviour: bool = False
 
     @classmethod
     def between(cls, before: Curation, after: Curation) -> Difference:
         """Compare two curations; what they share is not looked at."""
-        statuses: dict[int, CellStatus | None] = {
-            u: s for u, s in after.statuses.items() if before.statuses.get(u) != s
-        }
-        statuses |= {u: None for u in before.statuses if u not in after.statuses}
         cells: dict[int, MissedCell | None] = {
             u: c for u, c in after.missed_cells.items() if before.missed_cells.get(u) is not c
         }
         cells |= {u: None for u in before.missed_cells if u not in after.missed_cells}
         gone, new = _transients(before.transients, after.transients)
         rate = before.frame_rate != after.frame_rate
-        return cls(statuses, cells, gone, new, rate)
+        return cls(
+            _changed(before.statuses, after.statuses),
+            cells,
+            gone,
+            new,
+            rate,
+            _changed(before.groups, after.groups),
+            _changed(before.notes, after.notes),
+            before.behaviour_files != after.behaviour_files,
+        )
+
+
+def _changed(before: Mapping[K, V], after: Mapping[K, V]) -> dict[K, V | None]:
+    """New values; None for what went."""
+    result: dict[K, V | None] = {k: v for k, v in after.items() if before.get(k) != v}
+    return result | {k: None for k in before if k not in after}
+
+
+_NONE = Transients()
 
 
 def _transients(before: Transients, after: Transients) -> tuple[Transients, Transients]:
     if before is after:
-        return Transients(), Transients()
+        return _NONE, _NONE
     old, new = before.table(), after.table()
     in_new = np.isin(before.ids, after.ids, assume_unique=True)
     in_old = np.isin(after.ids, before.ids, assume_unique=True)

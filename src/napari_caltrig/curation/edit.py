@@ -115,6 +115,31 @@ class Compound:
         return cls(tuple(edit_from_json(e) for e in content["edits"]), content["label"])
 
 
+def how(edit: Edit) -> str:
+    """By which method and model an edit came about; ``"by hand"`` where there is none.
+
+    Parameters
+    ----------
+    edit
+        Any edit; for transients their methods are named, for missed cells
+        where they come from.
+    """
+    return ", ".join(_methods(edit)) or "by hand"
+
+
+def _methods(edit: Edit) -> list[str]:
+    if isinstance(edit, Compound):
+        return list(dict.fromkeys(m for part in edit.edits for m in _methods(part)))
+    cell = getattr(edit, "cell", None)
+    if cell is not None:
+        return [] if cell.source == "painted" else [cell.source]
+    transients = getattr(edit, "table", None)
+    if transients is None or not len(transients):
+        return []
+    pairs = transients.table()[["method", "model"]].drop_duplicates().to_numpy()
+    return [f"{method} ({model})" if model else str(method) for method, model in pairs]
+
+
 def checked_ids(ids: Iterable[int], allow_none: bool = False) -> tuple[int, ...]:
     """Whole numbers without repeats, in the given order.
 

@@ -11,7 +11,15 @@ from napari_caltrig.curation.cell_edits import (
     restore_statuses,
 )
 from napari_caltrig.curation.edit import Compound, Edit, edit_from_json
-from napari_caltrig.curation.recording_edits import SetFrameRate
+from napari_caltrig.curation.group_edits import (
+    AddToGroup,
+    DeleteGroup,
+    RemoveFromGroup,
+    RenameGroup,
+    SetGroup,
+    SetNote,
+)
+from napari_caltrig.curation.recording_edits import SetBehaviourFiles, SetFrameRate
 from napari_caltrig.curation.transient_edits import (
     AddTransients,
     RemoveTransients,
@@ -20,14 +28,21 @@ from napari_caltrig.curation.transient_edits import (
 )
 
 __all__ = [
+    "AddToGroup",
     "AddTransients",
     "Compound",
+    "DeleteGroup",
     "Edit",
+    "RemoveFromGroup",
     "RemoveMissedCells",
     "RemoveTransients",
+    "RenameGroup",
     "ReplaceTransients",
+    "SetBehaviourFiles",
     "SetFrameRate",
+    "SetGroup",
     "SetMissedCell",
+    "SetNote",
     "SetStatus",
     "edit_from_json",
     "numbered",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from napari_caltrig.curation.state import MissedCell
+from napari_caltrig.curation.missed_cell import MissedCell
 from napari_caltrig.recording import Transients
 
 _FLOATS = ("amplitude", "probability")
@@ -25,11 +25,13 @@ def encode_cell(cell: MissedCell) -> dict[str, Any]:
         "shape": list(cell.shape),
         "pixels": cell.pixels.tolist(),
         "weights": None if cell.weights is None else cell.weights.tolist(),
+        "parents": list(cell.parents),
+        "mixture": [list(pair) for pair in cell.mixture],
     }
 
 
 def decode_cell(content: Mapping[str, Any]) -> MissedCell:
-    """Return the missed cell that `encode_cell` wrote."""
+    """Return the missed cell that `encode_cell` wrote; older logs know no parents."""
     weights = content["weights"]
     return MissedCell(
         int(content["unit_id"]),
@@ -39,6 +41,8 @@ def decode_cell(content: Mapping[str, Any]) -> MissedCell:
         content["name"],
         content["source"],
         content["confidence"],
+        tuple(content.get("parents", ())),
+        tuple((u, share) for u, share in content.get("mixture", ())),
     )
 
 

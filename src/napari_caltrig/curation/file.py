@@ -37,6 +37,7 @@ class CurationFile:
         self.connection: sqlite3.Connection | None = None
         self._recording = recording
         self._lock: WriterLock | None = None
+        self._stamp: tuple[int, int] | None = None
 
     def open(self, read_only: bool) -> sqlite3.Connection:
         """Open an existing file, to write unless that is impossible; `notice` says why.
@@ -59,8 +60,27 @@ class CurationFile:
                 self._lock = WriterLock.acquire(self.path)
             self.read_only = self._lock is None
             self.notice = _BUSY_ELSEWHERE if self.read_only else None
+        self._stamp = self._stamp_now()
         self.connection = schema.open_checked(self.path, self.read_only)
         return self.connection
+
+    def reopen(self, read_only: bool) -> sqlite3.Connection:
+        """Open the file anew, see `open`."""
+        self.close()
+        return self.open(read_only)
+
+    def is_stale(self) -> bool:
+        """Whether somebody else has written the file since it was opened, or begun it."""
+        if self.connection is None:
+            return self.path.is_file() and schema.has_content(self.path)
+        return self.read_only and self._stamp_now() != self._stamp
+
+    def _stamp_now(self) -> tuple[int, int] | None:
+        try:
+            status = self.path.stat()
+        except OSError:
+            return None  # the drive is away for the moment
+        return status.st_mtime_ns, status.st_size
 
     def require(self, recording: Recording) -> None:
         """Raise WrongRecordingError unless the file belongs to `recording`."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from napari_caltrig.curation.edit import register
 from napari_caltrig.curation.state import Curation
+from napari_caltrig.recording import BehaviourFile
 
 
 @register
@@ -57,3 +59,56 @@ class SetFrameRate:
     def from_json(cls, content: Mapping[str, Any]) -> SetFrameRate:
         """Return the edit that `to_json` wrote."""
         return cls(content["frame_rate"])
+
+
+@register
+@dataclass(frozen=True)
+class SetBehaviourFiles:
+    """Say which files of behaviour belong to the recording, besides those it has.
+
+    Parameters
+    ----------
+    files
+        All of them, their paths relative to the folder that holds the recording.
+    """
+
+    files: tuple[BehaviourFile, ...]
+    kind: ClassVar[str] = "set_behaviour_files"
+
+    def apply(self, curation: Curation) -> Curation:
+        """Return the curation with these files."""
+        return curation.replace(behaviour_files=self.files)
+
+    def inverse(self, before: Curation) -> SetBehaviourFiles:
+        """Return the edit that sets the old files."""
+        return SetBehaviourFiles(before.behaviour_files)
+
+    def describe(self) -> str:
+        """One line for the history."""
+        names = ", ".join(file.path.name for file in self.files)
+        return f"Take behaviour from {names}" if names else "Take no more files of behaviour"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"kind": self.kind, "files": behaviour_files_json(self.files)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> SetBehaviourFiles:
+        """Return the edit that `to_json` wrote."""
+        return cls(read_behaviour_files(content["files"]))
+
+
+def behaviour_files_json(files: tuple[BehaviourFile, ...]) -> list[dict[str, Any]]:
+    """Files of behaviour as plain JSON values."""
+    return [
+        {"path": file.path.as_posix(), "unit": file.unit, "offset_s": file.offset_s}
+        for file in files
+    ]
+
+
+def read_behaviour_files(content: list[dict[str, Any]]) -> tuple[BehaviourFile, ...]:
+    """Return what `behaviour_files_json` wrote."""
+    return tuple(
+        BehaviourFile(Path(str(one["path"])), one["unit"], float(one["offset_s"]))
+        for one in content
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 from napari_caltrig.recording import FormatError
 
 APPLICATION_ID = 0x43545247  # "CTRG", in the header of every curation
-VERSION = 1
+VERSION = 2
 
 _WAIT_S = 10  # for a reader in another window to finish
 
@@ -33,7 +33,9 @@ CREATE TABLE missed_cell (
     pixels BLOB NOT NULL,            -- flat indices in C order
     pixels_dtype TEXT NOT NULL,
     weights BLOB,
-    weights_dtype TEXT
+    weights_dtype TEXT,
+    parents TEXT NOT NULL DEFAULT '[]',   -- JSON: cells that it replaces
+    mixture TEXT NOT NULL DEFAULT '[]'    -- JSON: [cell, share] of its traces
 );
 CREATE TABLE transient (
     transient_id INTEGER PRIMARY KEY,
@@ -67,10 +69,33 @@ CREATE TRIGGER log_is_never_cut BEFORE DELETE ON log
 BEGIN SELECT RAISE(ABORT, 'the log of edits is append-only'); END;
 """
 
+_GROUPS_AND_NOTES = """
+CREATE TABLE note (
+    unit_id INTEGER PRIMARY KEY,
+    note TEXT NOT NULL
+);
+CREATE TABLE cell_group (
+    name TEXT NOT NULL,
+    unit_id INTEGER NOT NULL,
+    PRIMARY KEY (name, unit_id)
+) WITHOUT ROWID;
+"""
+
 Migrations = Mapping[int, Callable[[sqlite3.Connection], None]]
 
-# Per old version what turns it into the next one. Version 1 is the first.
-MIGRATIONS: Migrations = {}
+
+def _groups_and_notes(connection: sqlite3.Connection) -> None:
+    """From version 1: cells had no groups and no notes, and none was made of others."""
+    for statement in _statements(_GROUPS_AND_NOTES):
+        connection.execute(statement)
+    for column in ("parents", "mixture"):
+        connection.execute(
+            f"ALTER TABLE missed_cell ADD COLUMN {column} TEXT NOT NULL DEFAULT '[]'"
+        )
+
+
+# Per old version what turns it into the next one.
+MIGRATIONS: Migrations = {1: _groups_and_notes}
 
 
 def connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
@@ -91,7 +116,7 @@ def connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
 
 def create_tables(connection: sqlite3.Connection) -> None:
     """Make an empty curation, inside the transaction of the caller."""
-    for statement in _statements(_TABLES):
+    for statement in _statements(_TABLES + _GROUPS_AND_NOTES):
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version={VERSION}")

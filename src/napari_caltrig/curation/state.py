@@ -8,18 +8,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from napari_caltrig.recording import Footprints, Transients
+from napari_caltrig.curation.missed_cell import MissedCell
+from napari_caltrig.recording import BehaviourFile, Footprints, Transients
 
 if TYPE_CHECKING:
-    from napari_caltrig.recording import Recording
+    from napari_caltrig.recording import Clock, Recording
 
 Status = Literal["unreviewed", "accepted", "rejected"]
-Source = Literal["painted", "detector"]
 
 STATUSES: tuple[Status, ...] = get_args(Status)
-SOURCES: tuple[Source, ...] = get_args(Source)
 
 
 class CellStatus(NamedTuple):
@@ -38,81 +36,6 @@ class CellStatus(NamedTuple):
 
 
 UNREVIEWED = CellStatus()
-
-
-@dataclass(frozen=True, eq=False)
-class MissedCell:
-    """A cell that the pipeline did not find; painted, or accepted from a detector.
-
-    Parameters
-    ----------
-    unit_id
-        Above every id of the pipeline, see `next_missed_id`.
-    pixels
-        Flat pixel indices in C order, shape (pixels,); kept sorted.
-    shape
-        Field of view in pixels, (Y, X).
-    weights
-        Positive weight of each pixel, or None for a mask without weights.
-    name
-        For the user.
-    source
-        ``"painted"`` or ``"detector"``.
-    confidence
-        The detector's confidence, 0 to 1; None for a painted cell.
-
-    Raises
-    ------
-    ValueError
-        If there are no pixels, some lie outside the field of view or occur
-        twice, or a weight is not positive.
-    """
-
-    unit_id: int
-    pixels: NDArray[np.int64]
-    shape: tuple[int, int]
-    weights: NDArray[np.float64] | None = None
-    name: str = ""
-    source: Source = "painted"
-    confidence: float | None = None
-
-    def __post_init__(self) -> None:
-        shape = (int(self.shape[0]), int(self.shape[1]))
-        pixels = np.array(self.pixels, dtype=np.int64).ravel()
-        order = np.argsort(pixels, kind="stable")
-        pixels = pixels[order]
-        if not pixels.size:
-            raise ValueError(f"missed cell {self.unit_id} has no pixels: remove it instead")
-        if pixels[0] < 0 or pixels[-1] >= shape[0] * shape[1]:
-            raise ValueError(
-                f"missed cell {self.unit_id} has pixels outside the field of view "
-                f"of {shape[0]} x {shape[1]} pixels"
-            )
-        if (np.diff(pixels) == 0).any():
-            raise ValueError(f"missed cell {self.unit_id} has the same pixel twice")
-        if self.source not in SOURCES:
-            raise ValueError(f"a missed cell comes from {' or '.join(SOURCES)}, not {self.source}")
-        if self.confidence is not None and not 0 <= self.confidence <= 1:
-            raise ValueError(f"a confidence lies between 0 and 1, not {self.confidence}")
-        pixels.setflags(write=False)
-        object.__setattr__(self, "unit_id", int(self.unit_id))
-        object.__setattr__(self, "shape", shape)
-        object.__setattr__(self, "pixels", pixels)
-        if self.weights is not None:
-            object.__setattr__(self, "weights", _checked_weights(self.weights, order))
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, MissedCell):
-            return NotImplemented
-        return self._key() == other._key()
-
-    def __hash__(self) -> int:
-        return hash(self._key())
-
-    def _key(self) -> tuple[Any, ...]:
-        weights = None if self.weights is None else self.weights.tobytes()
-        facts = (self.unit_id, self.shape, self.name, self.source, self.confidence)
-        return (*facts, self.pixels.tobytes(), weights)
 
 
 @dataclass(frozen=True)
@@ -164,6 +87,14 @@ class Curation:
         No missed cell ever had this id or a higher one.
     next_transient_id
         No transient ever had this id or a higher one.
+    groups
+        Cells of each named group, sorted; a cell may be in several, and a
+        group without cells does not exist.
+    notes
+        What the user wrote about a cell; no empty ones.
+    behaviour_files
+        Files of behaviour that the user named; paths are relative to the folder that holds
+        the recording.
     """
 
     scope: Scope = field(default_factory=Scope)
@@ -173,6 +104,9 @@ class Curation:
     frame_rate: float | None = None
     next_missed_id: int = 0
     next_transient_id: int = 0
+    groups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    notes: Mapping[int, str] = field(default_factory=dict)
+    behaviour_files: tuple[BehaviourFile, ...] = ()
 
     @classmethod
     def start(cls, scope: Scope) -> Curation:
@@ -185,7 +119,7 @@ class Curation:
         return cls.start(Scope.of(recording))
 
     def __post_init__(self) -> None:
-        for name in ("statuses", "missed_cells"):
+        for name in ("statuses", "missed_cells", "groups", "notes"):
             mapping = getattr(self, name)
             if not isinstance(mapping, MappingProxyType):
                 object.__setattr__(self, name, MappingProxyType(dict(mapping)))
@@ -205,6 +139,9 @@ class Curation:
             and self.missed_cells == other.missed_cells
             and self.transients == other.transients
             and self.frame_rate == other.frame_rate
+            and self.groups == other.groups
+            and self.notes == other.notes
+            and self.behaviour_files == other.behaviour_files
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -221,9 +158,31 @@ class Curation:
         """Status of a cell; unreviewed for one that nobody has looked at."""
         return self.statuses.get(unit_id, UNREVIEWED)
 
+    def clock_of(self, recording: Recording) -> Clock:
+        """Clock of the recording it is about; the user's frame rate outranks the file's."""
+        rate = self.frame_rate
+        return recording.clock if rate is None else recording.clock.with_rate(rate)
+
+    def status_in(self, recording: Recording, unit_id: int) -> CellStatus:
+        """The user's word on a cell, else that of the pipeline, else unreviewed."""
+        decided = self.status(unit_id)
+        pipeline = recording.pipeline_status.get(unit_id)
+        if decided.status != "unreviewed" or pipeline is None:
+            return decided
+        return CellStatus(pipeline.status, pipeline.reason)
+
     def with_status(self, status: Status) -> list[int]:
         """Ids of the cells with this status."""
         return [u for u in self.unit_ids if self.status(u).status == status]
+
+    def groups_of(self, unit_id: int) -> list[str]:
+        """Names of the groups that a cell is in, sorted."""
+        return sorted(name for name, members in self.groups.items() if unit_id in members)
+
+    @property
+    def replaced(self) -> frozenset[int]:
+        """Cells that were merged or split and whose successors exist."""
+        return frozenset(u for cell in self.missed_cells.values() for u in cell.parents)
 
     def missed_footprints(self) -> Footprints:
         """Footprints of the missed cells, by unit_id; weights of 1 where there are none."""
@@ -259,14 +218,3 @@ def next_missed_id(recording_unit_ids: Iterable[int], curation: Curation) -> int
     """
     pipeline = int(max(recording_unit_ids, default=-1))
     return max(pipeline + 1, max(curation.missed_cells, default=-1) + 1, curation.next_missed_id)
-
-
-def _checked_weights(weights: ArrayLike, order: NDArray[np.intp]) -> NDArray[np.float64]:
-    values = np.array(weights, dtype=np.float64).ravel()
-    if values.shape != order.shape:
-        raise ValueError(f"{values.size} weights for {order.size} pixels: one per pixel is needed")
-    if not (np.isfinite(values) & (values > 0)).all():
-        raise ValueError("the weights of a missed cell must be positive numbers")
-    values = values[order]
-    values.setflags(write=False)
-    return values

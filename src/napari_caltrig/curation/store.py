@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import getpass
 import json
 import sqlite3
@@ -236,6 +237,37 @@ class CurationStore:
         self._undo.append(self._redo.pop())
         return change
 
+    def is_stale(self) -> bool:
+        """Whether another window has written the file since it was read; cheap."""
+        return not self._closed and self._file.is_stale()
+
+    def reload(self, *, write: bool = False) -> Change:
+        """Read the file again: what another window did.
+
+        Parameters
+        ----------
+        write
+            Try to become the one that edits; `read_only` and `notice` then say
+            whether that worked.
+
+        Raises
+        ------
+        CurationError, FormatError
+            If the file cannot be read; the state stays as it was.
+        """
+        if self._closed:
+            raise CurationError("This curation is closed: open the recording again.")
+        if not self._file.read_only and self._file.connection is not None:
+            write = True  # nobody else can have written it
+        connection = self._file.reopen(read_only=not write)
+        after = _read(self.path, tables.read_curation, connection)
+        self._undo, self._redo = _read(self.path, tables.read_stacks, connection)
+        self.notice = self._file.notice
+        difference = Difference.between(self._curation, after)
+        self._curation = after
+        last = max(self._undo + self._redo, default=0)
+        return Change.of(difference, last, "reload", "Changes of another window")
+
     def close(self) -> None:
         """Close the file and let others write it; the state stays readable."""
         self._closed = True
@@ -338,6 +370,7 @@ def _user() -> str:
         return "unknown"
 
 
+@functools.cache
 def _app_version() -> str:
     try:
         return version("napari-caltrig")

@@ -15,13 +15,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_caltrig.curation.change import Act, Difference
-from napari_caltrig.curation.state import CellStatus, Curation, MissedCell, Scope
+from napari_caltrig.curation.missed_cell import MissedCell
+from napari_caltrig.curation.recording_edits import behaviour_files_json, read_behaviour_files
+from napari_caltrig.curation.state import CellStatus, Curation, Scope
 from napari_caltrig.recording import Transients
 
+_NEEDED: Any = object()
 _PIXELS = "<i8"
 _WEIGHTS = "<f8"
 # Blobs are read as one of these and nothing else.
 _DTYPES = ("<i4", "<i8", "<u4", "<f4", "<f8")
+_CELL_COLUMNS = (
+    "unit_id, name, source, confidence, height, width, pixels, pixels_dtype, "
+    "weights, weights_dtype, parents, mixture"
+)
 _TRANSIENT_COLUMNS = (
     'transient_id, unit_id, onset, peak, "end", amplitude, probability, method, model'
 )
@@ -68,12 +75,14 @@ def write_fact(connection: sqlite3.Connection, key: str, value: Any) -> None:
     connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, text))
 
 
-def read_fact(connection: sqlite3.Connection, key: str) -> Any:
-    """Return one JSON value; KeyError if it is not there."""
+def read_fact(connection: sqlite3.Connection, key: str, default: Any = _NEEDED) -> Any:
+    """Return one JSON value; without a default KeyError if it is not there."""
     row = connection.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
-    if row is None:
+    if row is not None:
+        return json.loads(row[0])
+    if default is _NEEDED:
         raise KeyError(key)
-    return json.loads(row[0])
+    return default
 
 
 def write_difference(
@@ -87,7 +96,8 @@ def write_difference(
     )
     _delete(connection, "missed_cell", "unit_id", _gone(difference.missed_cells))
     connection.executemany(
-        "INSERT OR REPLACE INTO missed_cell VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT OR REPLACE INTO missed_cell ({_CELL_COLUMNS}) VALUES "
+        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [_cell_row(c) for c in difference.missed_cells.values() if c is not None],
     )
     _delete(connection, "transient", "transient_id", difference.transients_gone.ids.tolist())
@@ -95,7 +105,18 @@ def write_difference(
         f"INSERT INTO transient ({_TRANSIENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         _transient_rows(difference.transients_new),
     )
+    _delete(connection, "note", "unit_id", _gone(difference.notes))
+    connection.executemany(
+        "INSERT OR REPLACE INTO note VALUES (?, ?)",
+        [(u, n) for u, n in difference.notes.items() if n is not None],
+    )
+    _delete(connection, "cell_group", "name", difference.groups)
+    connection.executemany(
+        "INSERT INTO cell_group VALUES (?, ?)",
+        [(name, u) for name, members in difference.groups.items() for u in members or ()],
+    )
     write_fact(connection, "frame_rate", after.frame_rate)
+    write_fact(connection, "behaviour_files", behaviour_files_json(after.behaviour_files))
     write_fact(connection, "next_missed_id", after.next_missed_id)
     write_fact(connection, "next_transient_id", after.next_transient_id)
 
@@ -118,11 +139,13 @@ def read_curation(connection: sqlite3.Connection) -> Curation:
         statuses[unit_id] = CellStatus(status, reason)
     cells = [
         _read_cell(row)
-        for row in connection.execute(
-            "SELECT unit_id, name, source, confidence, height, width, pixels, pixels_dtype, "
-            "weights, weights_dtype FROM missed_cell ORDER BY unit_id"
-        )
+        for row in connection.execute(f"SELECT {_CELL_COLUMNS} FROM missed_cell ORDER BY unit_id")
     ]
+    groups: dict[str, tuple[int, ...]] = {}
+    for name, unit_id in connection.execute(
+        "SELECT name, unit_id FROM cell_group ORDER BY name, unit_id"
+    ):
+        groups[name] = (*groups.get(name, ()), unit_id)
     return Curation(
         scope,
         statuses,
@@ -131,6 +154,9 @@ def read_curation(connection: sqlite3.Connection) -> Curation:
         read_fact(connection, "frame_rate"),
         int(read_fact(connection, "next_missed_id")),
         int(read_fact(connection, "next_transient_id")),
+        groups,
+        dict(connection.execute("SELECT unit_id, note FROM note ORDER BY unit_id").fetchall()),
+        read_behaviour_files(read_fact(connection, "behaviour_files", [])),
     )
 
 
@@ -195,7 +221,7 @@ def _gone(values: Mapping[int, object]) -> list[int]:
     return [key for key, value in values.items() if value is None]
 
 
-def _delete(connection: sqlite3.Connection, table: str, key: str, ids: Iterable[int]) -> None:
+def _delete(connection: sqlite3.Connection, table: str, key: str, ids: Iterable[int | str]) -> None:
     connection.executemany(f"DELETE FROM {table} WHERE {key} = ?", [(i,) for i in ids])
 
 
@@ -211,11 +237,14 @@ def _cell_row(cell: MissedCell) -> tuple[Any, ...]:
         _PIXELS,
         None if weights is None else weights.astype(_WEIGHTS).tobytes(),
         None if weights is None else _WEIGHTS,
+        json.dumps(cell.parents),
+        json.dumps(cell.mixture),
     )
 
 
 def _read_cell(row: tuple[Any, ...]) -> MissedCell:
-    unit_id, name, source, confidence, height, width, pixels, dtype, weights, weights_dtype = row
+    unit_id, name, source, confidence, height, width, pixels, dtype, *rest = row
+    weights, weights_dtype, parents, mixture = rest
     return MissedCell(
         unit_id,
         _array(pixels, dtype).astype(np.int64),
@@ -224,6 +253,8 @@ def _read_cell(row: tuple[Any, ...]) -> MissedCell:
         name,
         source,
         confidence,
+        tuple(json.loads(parents)),
+        tuple((u, share) for u, share in json.loads(mixture)),
     )
 
 
@@ -234,6 +265,8 @@ def _array(blob: bytes, dtype: str) -> NDArray[Any]:
 
 
 def _transient_rows(transients: Transients) -> list[tuple[Any, ...]]:
+    if not len(transients):
+        return []
     table = transients.table()
     columns = [transients.ids.tolist()]
     for name in table.columns:
