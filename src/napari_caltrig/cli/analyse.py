@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 from napari_caltrig.cli.common import (
     check_output,
@@ -18,7 +15,7 @@ from napari_caltrig.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from napari_caltrig.recording import Footprints, Recording
+    from napari_caltrig.recording import Recording
 
 _threshold = click.option(
     "--threshold",
@@ -101,53 +98,34 @@ def detect_transients(
         rate = recording.clock.frame_rate
         if rate is None:
             raise ValueError("the file does not say the frame rate: give --frame-rate HZ")
-        if "dff" not in recording.traces:
-            raise ValueError(f"{path} has no traces (it is a {recording.format})")
+        from napari_caltrig.projects.analyses import transient_table_steps
         from napari_caltrig.steps import run
-        from napari_caltrig.transients.methods import method_steps
 
-        rows = [recording.footprints.index_of(u) for u in unit_ids]
-        known = recording.traces
-        traces = {
-            key: np.asarray(known[name][rows]) if name in known else None
-            for key, name in (("dff", "dff"), ("c", "C"), ("s", "S"))
-        }
         with progress_bar("Detecting transients") as show:
-            steps = method_steps(method, frame_rate=rate, unit_ids=unit_ids, **traces, **of_method)
+            steps = transient_table_steps(recording, unit_ids, method=method, options=of_method)
             table = run(steps, show)
-        for name in ("onset", "peak", "end"):
-            table[f"{name}_s"] = recording.clock.to_seconds(table[name]).round(4)
         table.to_csv(target, index=False)
     click.echo(f"{len(table)} transients of {len(unit_ids)} cells written to {target}")
 
 
-_OPTIONS_OF = {
-    "network": ("model", "threshold"),
-    "rule": ("peak_threshold", "snr_threshold", "interval"),
-    "oasis": ("activity_threshold", "decay"),
-    "caltrig-rule": ("peak_threshold", "snr_threshold", "interval"),
-}
-
-
 def _method_options(method: str, given: dict[str, Any]) -> dict[str, Any]:
-    """What was given, as the method calls it; refuses what the method does not know."""
-    options = {name: value for name, value in given.items() if value is not None}
-    wrong = [f"--{n.replace('_', '-')}" for n in options if n not in _OPTIONS_OF[method]]
+    """What was given, by name; refuses what the method does not know."""
+    from napari_caltrig.projects.options import OPTIONS, interval_option
+
+    options = {n.replace("_", "-"): value for n, value in given.items() if value is not None}
+    specs = OPTIONS["detect-transients"]
+    wrong = [f"--{n}" for n in options if method not in (specs[n].methods or (method,))]
     if wrong:
         raise click.UsageError(f"--method {method} does not take {', '.join(wrong)}")
     if "interval" in options:
-        options |= _interval(options.pop("interval"))
-    if "decay" in options:
-        options["tau_decay_s"] = options.pop("decay")
+        try:
+            interval_option(options["interval"])
+        except ValueError:
+            given_text = options["interval"]
+            raise click.UsageError(
+                f"--interval takes 0.15s or 10frames, not {given_text}"
+            ) from None
     return options
-
-
-def _interval(text: str) -> dict[str, float]:
-    """An interval in seconds or frames, as the rules take it."""
-    match = re.fullmatch(r"\s*(\d*\.?\d+)\s*(s|frames?)\s*", text)
-    if match is None:
-        raise click.UsageError(f"--interval takes 0.15s or 10frames, not {text}")
-    return {"interval_s" if match[2] == "s" else "interval_frames": float(match[1])}
 
 
 def _chosen(cells: str | None, recording: Recording) -> list[int]:
@@ -194,62 +172,11 @@ def find_cells(
     target = check_output(out, (".tif", ".tiff", ".zip", ".npz"), overwrite=overwrite)
     with plain_errors():
         recording = read_recording(movie, frame_rate)
-        frames = recording.movie
-        if frames is None:
-            raise ValueError(f"{movie} holds no movie (it is a {recording.format} without one)")
-        from napari_caltrig.cells import find_cells as find
+        from napari_caltrig.projects.analyses import found_cell_steps, write_footprints
+        from napari_caltrig.steps import run
 
+        options = {"diameter": diameter, "model": model, "threshold": threshold}
         with progress_bar("Finding cells") as show:
-            footprints = find(
-                frames,
-                frame_rate=recording.clock.frame_rate,
-                diameter=diameter,
-                model=model,
-                threshold=threshold,
-                progress=show,
-            )
+            footprints = run(found_cell_steps(recording, options), show)
         write_footprints(footprints, target)
     click.echo(f"{len(footprints)} cells written to {target}")
-
-
-def write_footprints(footprints: Footprints, path: Path) -> None:
-    """Write cells as a labels TIFF, an ImageJ ROI zip or a sparse ``.npz``.
-
-    The ``.npz`` holds a CSR matrix (``data, indices, indptr, shape``; cells x
-    Y*X, C order), ``yx``, ``unit_ids`` and ``scores``.
-    """
-    if path.suffix.lower() == ".npz":
-        csr = footprints.to_csr()
-        scores = footprints.scores
-        np.savez_compressed(
-            path,
-            data=csr.data,
-            indices=csr.indices,
-            indptr=csr.indptr,
-            shape=np.array(csr.shape),
-            yx=np.array(footprints.shape),
-            unit_ids=footprints.unit_ids,
-            scores=np.full(len(footprints), np.nan) if scores is None else scores,
-        )
-    elif path.suffix.lower() == ".zip":
-        _write_imagej(footprints, path)
-    else:
-        import tifffile
-
-        tifffile.imwrite(path, footprints.to_labels(0.5), compression="zlib")
-
-
-def _write_imagej(footprints: Footprints, path: Path) -> None:
-    import roifile
-
-    path.unlink(missing_ok=True)
-    rois = []
-    for unit_id in footprints.unit_ids.tolist():
-        contours = footprints.contours(unit_id)
-        if not contours:
-            continue
-        outline = max(contours, key=len)[:-1, ::-1] + 0.5  # (x, y), pixel corners as ImageJ
-        roi = roifile.ImagejRoi.frompoints(outline, name=f"cell {unit_id}")
-        roi.roitype = roifile.ROI_TYPE.POLYGON
-        rois.append(roi)
-    roifile.roiwrite(path, rois, mode="w")

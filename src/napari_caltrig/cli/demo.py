@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from napari_caltrig.steps import run
 
 if TYPE_CHECKING:
@@ -43,9 +41,8 @@ def run_headless(path: Path, folder: str | Path) -> Iterator[str]:
         session = Session(recording, store)
         yield _detect(session)
         session.add_measures(run(session.measure_steps()))
-        yield from _write_tables(session, out)
+        yield from _write_results(session, out)
         yield _find_cells(recording, out)
-        yield from _write_figures(session, out)
         file = store.path
     yield _screenshot(file, out / "screenshot.png")
 
@@ -60,35 +57,28 @@ def _detect(session: Session) -> str:
     return f"{session.store.path.name}: {len(table)} transients in {n_cells} cells"
 
 
-def _write_tables(session: Session, out: Path) -> Iterator[str]:
-    session.cell_table().to_csv(out / "cells.csv")
-    yield "cells.csv"
-    session.curation.transients.table().to_csv(out / "transients.csv")
-    yield "transients.csv"
-
-
 def _find_cells(recording: Recording, out: Path) -> str:
     from napari_caltrig.cells import find_cells
-    from napari_caltrig.cli.analyse import write_footprints
+    from napari_caltrig.projects.analyses import write_footprints
 
     found = find_cells(recording.movie, frame_rate=recording.clock.frame_rate)
     write_footprints(found, out / "found_cells.tif")
     return f"found_cells.tif: {len(found)} cells found in the movie"
 
 
-def _write_figures(session: Session, out: Path) -> Iterator[str]:
-    from napari_caltrig.measures.figures import footprint_map, save_figure, trace_figure
+def _write_results(session: Session, out: Path) -> Iterator[str]:
+    from napari_caltrig.measures.figures import figure_steps
+    from napari_caltrig.measures.saving import save_tables
+    from napari_caltrig.session_measures import measure_steps
 
-    recording = session.recording
-    statuses = {u: session.status(u).status for u in session.unit_ids}
-    yield save_figure(footprint_map(recording, statuses), out / "footprints.svg").name
-    best = session.cell_table()["SNR"].sort_values(ascending=False).index[:8].tolist()
-    rows = [recording.footprints.index_of(u) for u in best]
-    dff = np.asarray(recording.traces["dff"][rows])
-    figure = trace_figure(
-        dict(zip(best, dff, strict=True)), session.curation.transients.table(), session.clock, best
-    )
-    yield save_figure(figure, out / "traces.svg").name
+    measures = run(measure_steps(session))
+    for file in save_tables(measures, out):
+        yield file.name
+    written = run(figure_steps(measures, out))
+    for file in written.files:
+        yield file.name
+    for name, why in written.missing.items():
+        yield f"no figure {name}: {why}"
 
 
 def _screenshot(file: Path, target: Path) -> str:

@@ -6,7 +6,13 @@ import click
 
 from napari_caltrig import __version__
 from napari_caltrig.cli.analyse import detect_transients, find_cells
+from napari_caltrig.cli.batch import batch
+from napari_caltrig.cli.behaviour import behaviour
+from napari_caltrig.cli.export import export
 from napari_caltrig.cli.look import demo, info, open_
+from napari_caltrig.cli.measure import figures, measure
+from napari_caltrig.cli.population import population
+from napari_caltrig.cli.project import project
 from napari_caltrig.cli.train import train
 
 
@@ -19,5 +25,7 @@ def main() -> None:
     """
 
 
-for command in (demo, open_, info, detect_transients, find_cells, train):
+ANALYSES = (detect_transients, find_cells, measure, figures, population)
+MANY = (project, batch)
+for command in (demo, open_, info, behaviour, *ANALYSES, train, export, *MANY):
     main.add_command(command)
