@@ -13,9 +13,11 @@ from click.testing import CliRunner
 
 import napari_caltrig
 from napari_caltrig.cli import main
+from napari_caltrig.projects import project_steps, write_project
 from napari_caltrig.simulation.as_caiman import write_caiman
 from napari_caltrig.simulation.as_minian import write_minian
 from napari_caltrig.simulation.recordings import simulate_recording
+from napari_caltrig.steps import run
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -74,6 +76,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = {"n_cells": 6, "n_frames": 400, "shape": (64, 64)}
     write_minian(folder / "data" / "session1", simulate_recording("miniscope", **options))
     write_caiman(folder / "data" / "mouse2.hdf5", simulate_recording("two-photon", **options))
+    project, _ = run(project_steps(folder / "data"))
+    options = {"find-cells": {"diameter": 12}}
+    write_project(project.replace(options=options), folder / "data" / "project.toml")
     return folder
 
 
@@ -184,3 +189,26 @@ def test_the_keys_in_the_docs_are_those_of_the_workspace():
     for keys in ("Ctrl+Z", "Ctrl+Shift+Z"):
         assert f"({keys})" in review
         assert f"| ++{keys.lower()}++ |" in steps
+
+
+def test_the_measures_page_defines_every_column():
+    from napari_caltrig.measures import CELL, TRANSIENT
+
+    text = (DOCS / "measures.md").read_text(encoding="utf-8")
+    transients, cells = (
+        set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`.*?) \|", part, re.MULTILINE))))
+        for part in (text.split("## Transients")[1].split("## Cells")[0], text.split("## Cells")[1])
+    )
+    assert transients == set(TRANSIENT)
+    assert {name for name in CELL if not name.startswith(("mean_", "sd_"))} <= cells | {"sd_dff"}
+
+
+def test_the_figures_page_names_every_figure_and_option():
+    from napari_caltrig.measures.figures import FIGURES
+
+    text = (DOCS / "figures.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `([a-z-]+)` ", text, re.MULTILINE)
+    assert listed == list(FIGURES)
+    for kind in FIGURES.values():
+        for option in kind.options:
+            assert f"`{option.name}`" in text, option.name

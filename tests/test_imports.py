@@ -26,7 +26,7 @@ def loaded(code: str) -> set[str]:
         "import napari_caltrig.curation, napari_caltrig.session",
         "import napari_caltrig.cells, napari_caltrig.transients, napari_caltrig.simulation",
         "from napari_caltrig import open_recording, load_curation, FormatError",
-        "import napari_caltrig.cli",
+        "import napari_caltrig.cli, napari_caltrig.projects",
     ],
 )
 def test_importing_is_light(code):

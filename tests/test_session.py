@@ -1,15 +1,20 @@
 """The session: one state for all views, and no edit around it."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from napari_caltrig.curation import (
+    AddToGroup,
+    AddTransients,
     CurationStore,
     MissedCell,
     RemoveMissedCells,
     SetFrameRate,
     SetMissedCell,
+    SetNote,
     SetStatus,
+    numbered,
 )
 from napari_caltrig.recording import PipelineStatus
 from napari_caltrig.session import Session
@@ -128,6 +133,22 @@ def test_the_table_has_a_row_for_every_cell(session):
     assert table.index.tolist() == session.recording.unit_ids.tolist()
     assert (table["SNR"] > 3).mean() > 0.5
     assert (table["area"] > 0).all()
+    np.testing.assert_allclose(
+        table["peak_dff"], np.asarray(session.recording.traces["dff"]).max(axis=1)
+    )
+    assert table["circularity"].between(0.8, 1).all()
+
+
+def test_the_table_says_what_the_user_wrote_and_how_often_a_cell_fires(session):
+    session.do(AddToGroup("reward", (3, 5)))
+    session.do(AddToGroup("edge", (5,)))
+    session.do(SetNote(5, "blinks"))
+    marks = pd.DataFrame({"unit_id": [5, 5], "onset": [10, 50], "peak": [12, 55], "end": [20, 70]})
+    session.do(AddTransients(numbered(marks, session.curation)))
+    row = session.cell_table().loc[5]
+    assert (row["group"], row["note"], row["transients"]) == ("edge, reward", "blinks", 2)
+    assert row["rate"] == pytest.approx(2 / (600 / 20 / 60))
+    assert session.cell_table().loc[8, "rate"] == 0
 
 
 def test_transients_are_found_in_all_kinds_of_cells(session):
@@ -136,6 +157,12 @@ def test_transients_are_found_in_all_kinds_of_cells(session):
     assert set(table["unit_id"]) <= {0, 5, unit_id}
     assert {"onset", "peak", "end", "amplitude", "probability", "method", "model"} <= {*table}
     assert len(table) > 0
+
+
+def test_transients_are_found_in_merged_cells_by_the_rule_of_caltrig(session):
+    """It needs C and S, which a merged cell has from its parts."""
+    new = session.merge([0, 2])
+    assert len(run(session.detection_steps([new], method="caltrig-rule"))) > 0
 
 
 def test_without_a_frame_rate_nothing_is_detected_until_it_is_set(recording):

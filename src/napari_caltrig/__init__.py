@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_caltrig.cells import find_cells, score_cells
     from napari_caltrig.curation import Curation, load_curation
+    from napari_caltrig.exports import Curated, Exported, ExportError, export, open_curated
+    from napari_caltrig.measures import Measures
     from napari_caltrig.opening import open_recording
     from napari_caltrig.recording import (
         Behaviour,
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
         Recording,
         Transients,
     )
+    from napari_caltrig.session_measures import measure
     from napari_caltrig.transients import compute_dff, detect_transients, score_transients
 
 try:
@@ -32,15 +35,22 @@ except PackageNotFoundError:  # a source tree that was never installed
 _HOME = {
     "Behaviour": "recording",
     "Clock": "recording",
+    "Curated": "exports",
     "Curation": "curation",
+    "ExportError": "exports",
+    "Exported": "exports",
     "Footprints": "recording",
     "FormatError": "recording",
+    "Measures": "measures",
     "Recording": "recording",
     "Transients": "recording",
     "compute_dff": "transients",
     "detect_transients": "transients",
+    "export": "exports",
     "find_cells": "cells",
     "load_curation": "curation",
+    "measure": "session_measures",
+    "open_curated": "exports",
     "open_recording": "opening",
     "score_cells": "cells",
     "score_transients": "transients",
@@ -49,15 +59,22 @@ _HOME = {
 __all__ = [
     "Behaviour",
     "Clock",
+    "Curated",
     "Curation",
+    "ExportError",
+    "Exported",
     "Footprints",
     "FormatError",
+    "Measures",
     "Recording",
     "Transients",
     "compute_dff",
     "detect_transients",
+    "export",
     "find_cells",
     "load_curation",
+    "measure",
+    "open_curated",
     "open_recording",
     "score_cells",
     "score_transients",

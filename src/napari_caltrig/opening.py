@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_caltrig.recording import Recording
+
+if TYPE_CHECKING:
+    from napari_caltrig.curation import Curation
 
 
 def open_recording(path: str | PathLike[str], *, frame_rate: float | None = None) -> Recording:
@@ -47,3 +51,24 @@ def open_recording(path: str | PathLike[str], *, frame_rate: float | None = None
     if frame_rate is not None:
         recording = recording.replace(clock=recording.clock.with_rate(frame_rate))
     return with_dff(recording)
+
+
+def with_curated_behaviour(recording: Recording, curation: Curation) -> Recording:
+    """Return a recording with the behaviour from the files that its user named.
+
+    A file that cannot be used is left out; ``behaviour.source`` says why.
+
+    Parameters
+    ----------
+    recording
+        As opened.
+    curation
+        Names the files, relative to the folder that holds the recording.
+    """
+    if not curation.behaviour_files:
+        return recording
+    from napari_caltrig.formats.behaviour_file import with_behaviour
+
+    clock = curation.clock_of(recording)
+    files = tuple(file.found_from(recording.path.parent) for file in curation.behaviour_files)
+    return recording.replace(behaviour=with_behaviour(recording.behaviour, files, clock))

@@ -15,16 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from psygnal import Signal
 
-from napari_caltrig.curation import CellStatus
+from napari_caltrig import session_cells, session_traces
+from napari_caltrig.curation import CellStatus, merge, split
+from napari_caltrig.opening import with_curated_behaviour
 from napari_caltrig.recording.decimate import Pyramid
-from napari_caltrig.steps import Step, Steps
+from napari_caltrig.steps import Steps
 
 if TYPE_CHECKING:
     from napari_caltrig.curation import Change, Curation, CurationStore, Edit, MissedCell
-    from napari_caltrig.recording import Clock, Recording
+    from napari_caltrig.recording import Clock, Footprints, Recording
+    from napari_caltrig.settings import Settings
     from napari_caltrig.transients.methods import Method
 
 _CACHE_BYTES = 400_000_000
@@ -53,19 +56,25 @@ class Session:
     """Keys (trace name, unit_id) that have arrived in memory."""
     measures_changed = Signal()
     """Measures of the cells (SNR) have been computed."""
+    behaviour_changed = Signal()
+    """Files of behaviour were added or removed, or their times mean other frames now."""
     proposals_changed = Signal()
     """Methods have been compared, or the comparison is over."""
 
     def __init__(self, recording: Recording, store: CurationStore) -> None:
-        self.recording = recording
+        self._opened = recording
+        self.recording = with_curated_behaviour(recording, store.curation)
         self.store = store
         self._selection: tuple[int, ...] = ()
         self._frame = 0
         self._traces: OrderedDict[TraceKey, Pyramid] = OrderedDict()
         self._traces_bytes = 0
-        self._snr: dict[int, float] = {}
-        self._missed_traces: dict[int, NDArray[np.float64]] = {}
+        self.measures: dict[str, dict[int, float]] = {name: {} for name in session_cells.MEASURES}
+        self._table: tuple[Curation, pd.DataFrame] | None = None
+        # Raw traces that took a pass over the movie.
+        self.missed_traces: dict[int, NDArray[np.float64]] = {}
         self.last_change: Change | None = None
+        self._footprints: tuple[Any, Footprints] | None = None
         self.proposals: dict[str, pd.DataFrame] = {}
         self.proposal_cells: tuple[int, ...] = ()
 
@@ -79,8 +88,7 @@ class Session:
     @property
     def clock(self) -> Clock:
         """Frames to seconds; the user's frame rate outranks the file's."""
-        rate = self.curation.frame_rate
-        return self.recording.clock if rate is None else self.recording.clock.with_rate(rate)
+        return self.curation.clock_of(self.recording)
 
     @property
     def unit_ids(self) -> list[int]:
@@ -98,11 +106,17 @@ class Session:
 
     def status(self, unit_id: int) -> CellStatus:
         """The user's word on a cell, else the pipeline's, else unreviewed."""
-        decided = self.curation.status(unit_id)
-        if decided.status != "unreviewed":
-            return decided
-        pipeline = self.recording.pipeline_status.get(unit_id)
-        return decided if pipeline is None else CellStatus(pipeline.status, pipeline.reason)
+        return self.curation.status_in(self.recording, unit_id)
+
+    @property
+    def footprints(self) -> Footprints:
+        """Footprints of all cells: the pipeline's, then the missed ones."""
+        missed = self.curation.missed_cells
+        if self._footprints is None or self._footprints[0] is not missed:
+            own = self.curation.missed_footprints()
+            ours = self.recording.footprints
+            self._footprints = missed, ours.plus(own) if len(own) else ours
+        return self._footprints[1]
 
     def missed_cell(self, unit_id: int) -> MissedCell | None:
         """The missed cell of this id, None for a cell of the pipeline."""
@@ -162,17 +176,50 @@ class Session:
         """Do the last undone edit again; None when there is none."""
         return self._changed(self.store.redo()) if self.store.can_redo else None
 
+    def reload(self, *, write: bool = False) -> Change:
+        """Read again what another window has written; see `CurationStore.reload`."""
+        return self._changed(self.store.reload(write=write))
+
     def _changed(self, change: Change) -> Change:
-        for unit_id in change.missed_cells:
-            self._missed_traces.pop(unit_id, None)
-            self._snr.pop(unit_id, None)
+        for unit_id in session_traces.depending_on(self, change.missed_cells):
+            self.missed_traces.pop(unit_id, None)
+            for values in self.measures.values():
+                values.pop(unit_id, None)
             self._forget(unit_id)
         known = set(self.unit_ids)
         if not known.issuperset(self._selection):
             self.select(u for u in self._selection if u in known)
         self.last_change = change
+        if change.behaviour or (change.frame_rate and self.curation.behaviour_files):
+            self.recording = with_curated_behaviour(self._opened, self.curation)
+            self.behaviour_changed.emit()
         self.curation_changed.emit(change)
         return change
+
+    def merge(self, unit_ids: Iterable[int]) -> int:
+        """Make one cell of several; returns the unit_id of the merged cell.
+
+        Raises
+        ------
+        ValueError, CurationError
+            If that cannot be done; see `napari_caltrig.curation.merge`.
+        """
+        new_id = self.curation.next_missed_id
+        self.do(merge(self.curation, self.footprints, unit_ids))
+        return new_id
+
+    def split(self, unit_id: int, parts: Sequence[ArrayLike]) -> list[int]:
+        """Make several cells of one; returns the unit_ids of the parts.
+
+        Raises
+        ------
+        ValueError, CurationError
+            If that cannot be done; see `napari_caltrig.curation.split`.
+        """
+        first = self.curation.next_missed_id
+        movie = self.recording.movie is not None
+        self.do(split(self.curation, self.footprints, unit_id, parts, from_movie=movie))
+        return list(range(first, first + len(parts)))
 
     # Traces ------------------------------------------------------------------
 
@@ -185,65 +232,14 @@ class Session:
 
     def has_trace(self, name: str, unit_id: int) -> bool:
         """Whether a cell has a trace of this name, loaded or not."""
-        if unit_id in self.curation.missed_cells:
-            return name in ("dff", "raw") and self.recording.movie is not None
-        return name in self.recording.traces and unit_id in self.recording.footprints
+        return session_traces.has_trace(self, name, unit_id)
 
     def load_steps(self, keys: Sequence[TraceKey]) -> Steps[dict[TraceKey, Pyramid]]:
         """Read traces that are not in memory yet; give the result to `add_traces`.
 
         Safe to run in a worker: reads the recording, changes nothing.
         """
-        wanted = [k for k in keys if k not in self._traces and self.has_trace(*k)]
-        missed = self.curation.missed_cells
-        result: dict[TraceKey, Pyramid] = {}
-        by_name: dict[str, list[int]] = {}
-        for name, unit_id in wanted:
-            if unit_id not in missed:
-                by_name.setdefault(name, []).append(unit_id)
-        for name, unit_ids in by_name.items():
-            rows = [self.recording.footprints.index_of(u) for u in unit_ids]
-            values = np.asarray(self.recording.traces[name][rows])
-            for unit_id, row in zip(unit_ids, values, strict=True):
-                result[name, unit_id] = Pyramid(row)
-            yield Step(len(result), len(wanted), "Reading traces")
-        missed_ids = sorted({u for _, u in wanted if u in missed})
-        if missed_ids:
-            raw = yield from self._missed_steps([missed[u] for u in missed_ids])
-            result.update(raw)
-        return result
-
-    def _missed_steps(self, cells: Sequence[MissedCell]) -> Steps[dict[TraceKey, Pyramid]]:
-        from napari_caltrig.cells import mean_trace_steps
-
-        new = [c for c in cells if c.unit_id not in self._missed_traces]
-        raw = {c.unit_id: self._missed_traces[c.unit_id] for c in cells if c not in new}
-        if new:
-            masks = self.curation.missed_footprints().select(c.unit_id for c in new)
-            values = yield from mean_trace_steps(self.recording.movie, masks)
-            rows = _on_frames(values, self.recording.n_frames)
-            raw.update({c.unit_id: row for c, row in zip(new, rows, strict=True)})
-        dff = self._missed_dff(raw)
-        result = {("raw", unit_id): Pyramid(values) for unit_id, values in raw.items()}
-        result |= {("dff", unit_id): Pyramid(values) for unit_id, values in dff.items()}
-        return result
-
-    def _missed_dff(self, raw: Mapping[int, NDArray[np.float64]]) -> dict[int, NDArray[Any]]:
-        """dF/F of missed cells: there is no background of theirs, so a percentile baseline."""
-        from napari_caltrig.recording import Recording
-        from napari_caltrig.transients import compute_dff
-
-        unit_ids = sorted(raw)
-        values = np.stack([raw[u] for u in unit_ids])
-        painted = Recording(
-            name="missed cells",
-            path=self.recording.path,
-            format="missed cells",
-            footprints=self.curation.missed_footprints().select(unit_ids),
-            clock=self.clock,
-            traces={"raw": values},
-        )
-        return dict(zip(unit_ids, compute_dff(painted, method="percentile"), strict=True))
+        return session_traces.trace_steps(self, [k for k in keys if k not in self._traces])
 
     def detection_steps(
         self, unit_ids: Sequence[int], *, method: Method = "network", **options: Any
@@ -267,8 +263,8 @@ class Session:
         return table[table["method"].isin(CONFIRMED_METHODS)]
 
     def missed_trace_steps(self, unit_ids: Iterable[int]) -> Steps[dict[TraceKey, Pyramid]]:
-        """Traces ``raw`` and ``dff`` of missed cells, taken from the movie where needed."""
-        return self._missed_steps([self.curation.missed_cells[u] for u in unit_ids])
+        """Traces ``raw`` and ``dff`` of missed cells, as far as they have them."""
+        return session_traces.trace_steps(self, [(n, u) for u in unit_ids for n in ("raw", "dff")])
 
     def add_traces(self, traces: Mapping[TraceKey, Pyramid]) -> None:
         """Keep traces in memory (the least recently used ones make room) and say so."""
@@ -284,12 +280,19 @@ class Session:
         if traces:
             self.traces_loaded.emit(tuple(traces))
 
+    def forget_traces(self, names: Iterable[str]) -> None:
+        """Drop all traces of these names from memory."""
+        gone = set(names)
+        for key in [k for k in self._traces if k[0] in gone]:
+            self._traces_bytes -= self._traces.pop(key).values.nbytes
+
     def _learn_of_missed(self, name: str, unit_id: int, pyramid: Pyramid) -> None:
         """Keep what took a pass over the movie, and measure what can be measured now."""
-        if name == "raw":
-            self._missed_traces[unit_id] = pyramid.values.astype(np.float64)
-        elif name == "dff" and unit_id not in self._snr:
-            self.add_measures({unit_id: _snr(pyramid.values[None])[0]})
+        if name == "raw" and not self.curation.missed_cells[unit_id].mixture:
+            self.missed_traces[unit_id] = pyramid.values.astype(np.float64)
+        elif name == "dff" and unit_id not in self.measures["SNR"]:
+            values = session_cells.measured(pyramid.values[None])
+            self.add_measures({name: {unit_id: v[0]} for name, v in values.items()})
 
     def _forget(self, unit_id: int) -> None:
         for key in [k for k in self._traces if k[1] == unit_id]:
@@ -297,91 +300,34 @@ class Session:
 
     # The table of cells ------------------------------------------------------
 
-    def measure_steps(self, block: int = 64) -> Steps[dict[int, float]]:
-        """SNR of every cell of the pipeline; give the result to `add_measures`.
+    def measure_steps(self, block: int = 64) -> Steps[dict[str, dict[int, float]]]:
+        """Measure the pipeline's cells: see `session_cells.measure_steps`."""
+        return session_cells.measure_steps(self, block)
 
-        SNR is the 99.9th percentile of dF/F above its median, over the noise
-        level. It is the project's own measure and comparable between cells,
-        unlike the pipelines' (see ``quality``).
-        """
-        if "dff" not in self.recording.traces:
-            return {}
-        unit_ids = [int(u) for u in self.recording.unit_ids]
-        result: dict[int, float] = {}
-        for start in range(0, len(unit_ids), block):
-            dff = np.asarray(self.recording.traces["dff"][start : start + block])
-            result.update(zip(unit_ids[start : start + block], _snr(dff), strict=True))
-            yield Step(min(start + block, len(unit_ids)), len(unit_ids), "Measuring cells")
-        return result
-
-    def add_measures(self, snr: Mapping[int, float]) -> None:
+    def add_measures(self, measures: Mapping[str, Mapping[int, float]]) -> None:
         """Keep measures and say so."""
-        self._snr.update(snr)
+        for name, values in measures.items():
+            self.measures.setdefault(name, {}).update(values)
+        self._table = None
         self.measures_changed.emit()
 
     def cell_table(self) -> pd.DataFrame:
-        """One row per cell, indexed by unit_id.
+        """One row per cell, indexed by unit_id; a copy.
 
         Returns
         -------
         DataFrame
-            ``status``, ``SNR``, ``transients`` (count), ``area`` (pixels at half
-            of the peak or more), ``reason``, ``source`` (``"pipeline"``,
-            ``"missed"``), ``y``, ``x`` (centroid in pixels) and the pipeline's own
-            measures.
+            Columns as in `session_cells.COLUMNS`, then the pipeline's own measures.
         """
-        unit_ids = self.unit_ids
-        statuses = [self.status(u) for u in unit_ids]
-        missed = [self.curation.missed_cells[u] for u in sorted(self.curation.missed_cells)]
-        width = self.recording.shape[1]
-        fixed = self._fixed_columns
-        if missed:
-            rows = [(len(c.pixels), "missed", *_centre(c.pixels, width)) for c in missed]
-            ids = [c.unit_id for c in missed]
-            fixed = pd.concat([fixed, pd.DataFrame(rows, ids, ["area", "source", "y", "x"])])
-        changing = {
-            "status": [s.status for s in statuses],
-            "SNR": [self._snr.get(u, np.nan) for u in unit_ids],
-            "transients": self.curation.transients.counts(unit_ids),
-            "area": fixed["area"].to_numpy(),
-            "reason": [s.reason for s in statuses],
-        }
-        rest = {name: fixed[name].to_numpy() for name in fixed.columns if name != "area"}
-        return pd.DataFrame({**changing, **rest}, index=pd.Index(unit_ids, name="unit_id"))
+        if self._table is None or self._table[0] is not self.curation:
+            self._table = self.curation, session_cells.cell_table(self)
+        return self._table[1].copy()
+
+    def suggestion_steps(self, settings: Settings | None = None) -> Steps[pd.DataFrame]:
+        """Suggest duplicates and over-merged cells: see `session_cells.suggestion_steps`."""
+        return session_cells.suggestion_steps(self, settings)
 
     @cached_property
-    def _fixed_columns(self) -> pd.DataFrame:
+    def fixed_columns(self) -> pd.DataFrame:
         """What no edit changes in the rows of the pipeline's cells."""
-        footprints = self.recording.footprints
-        centres = footprints.centroids()
-        columns: dict[str, Any] = {
-            "area": footprints.areas(0.5),
-            "source": "pipeline",
-            "y": centres[:, 0],
-            "x": centres[:, 1],
-        }
-        for name, values in self.recording.quality.items():
-            columns[f"{name} (pipeline)"] = np.asarray(values, float)
-        return pd.DataFrame(columns, index=footprints.unit_ids)
-
-
-def _snr(dff: NDArray[Any]) -> list[float]:
-    """Height of the largest transients over the noise level, per cell."""
-    from napari_caltrig.transients import noise_level
-
-    with np.errstate(all="ignore"):
-        height = np.nanpercentile(dff, 99.9, axis=1) - np.nanmedian(dff, axis=1)
-        return [float(v) for v in height / noise_level(dff)]
-
-
-def _on_frames(values: NDArray[Any], n_frames: int) -> NDArray[np.float64]:
-    """Traces of a movie on the frames of the recording; a movie that ends early leaves a gap."""
-    result = np.full((len(values), n_frames), np.nan)
-    n = min(n_frames, values.shape[1])
-    result[:, :n] = values[:, :n]
-    return result
-
-
-def _centre(pixels: Any, width: int) -> tuple[float, float]:
-    y, x = np.divmod(np.asarray(pixels), width)
-    return float(np.mean(y)), float(np.mean(x))
+        return session_cells.fixed_columns(self)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from napari_caltrig import session_traces
 from napari_caltrig.steps import Step, Steps
 
 if TYPE_CHECKING:
@@ -163,7 +164,14 @@ def _trace_steps(session: Session, unit_ids: Sequence[int]) -> Steps[list[_Trace
         c, s = (np.asarray(known[name][rows]) if name in known else None for name in ("C", "S"))
         parts.append((pipeline, np.asarray(known["dff"][rows]), c, s))
     if missed:
-        traces = yield from session.missed_trace_steps(missed)
-        dff = np.stack([traces["dff", u].values for u in missed])
-        parts.append((missed, dff, None, None))
+        keys = [(name, u) for u in missed for name in ("dff", "C", "S")]
+        traces = yield from session_traces.trace_steps(session, keys)
+        # Cells that were made of the pipeline's have its C and S too.
+        made = [u for u in missed if all((name, u) in traces for name in ("dff", "C", "S"))]
+        own = [u for u in missed if u not in made and ("dff", u) in traces]
+        if made:
+            dff, c, s = (np.stack([traces[n, u].values for u in made]) for n in ("dff", "C", "S"))
+            parts.append((made, dff, c, s))
+        if own:
+            parts.append((own, np.stack([traces["dff", u].values for u in own]), None, None))
     return parts

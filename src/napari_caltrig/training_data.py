@@ -1,4 +1,4 @@
-"""Confirmed transients of open and of stored recordings, for training."""
+"""What a person has confirmed in open and in stored recordings, for training."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from napari_caltrig.steps import Step, Steps
 if TYPE_CHECKING:
     import pandas as pd
 
+    from napari_caltrig.cells.labelled import LabelledField
     from napari_caltrig.transients.labelled import LabelledTraces
 
 
@@ -141,3 +142,83 @@ def label_next_steps(session: Session, model: str = "gru") -> Steps[pd.DataFrame
     dff = np.asarray(recording.traces["dff"][rows])
     c = np.asarray(recording.traces["C"][rows]) if "C" in recording.traces else None
     return (yield from active.label_next_steps(dff, rate, c=c, unit_ids=cells, model=model))
+
+
+def labelled_field(session: Session) -> LabelledField:
+    """The movie of a session with its accepted cells, to train a cell finder.
+
+    Returns
+    -------
+    LabelledField
+        Accepted cells are to be found, missed cells too; rejected ones are background; of
+        those that nobody has judged it is left open.
+
+    Raises
+    ------
+    ValueError
+        If the recording has no movie, or no cell was accepted.
+    """
+    from napari_caltrig.cells.labelled import LabelledField
+
+    recording = session.recording
+    if recording.movie is None:
+        raise ValueError(f"{recording.name} has no movie to learn from")
+    footprints = session.footprints
+    curation = session.curation
+    # What a person said: a pipeline's own verdict is what is to be bettered.
+    status = {int(u): curation.status(int(u)).status for u in footprints.unit_ids}
+    status |= {u: "accepted" for u in curation.missed_cells if status[u] == "unreviewed"}
+    accepted = [u for u, s in status.items() if s == "accepted" and u not in curation.replaced]
+    unsure = [u for u, s in status.items() if s == "unreviewed" and u not in curation.replaced]
+    if not accepted:
+        raise ValueError(f"no cell of {recording.name} is accepted: accept some first")
+    return LabelledField(
+        recording.name,
+        recording.movie,
+        footprints.select(accepted),
+        footprints.select(unsure),
+        session.clock.frame_rate,
+    )
+
+
+def read_labelled_fields(
+    sources: Iterable[str | Path], labels: Iterable[str | Path] = ()
+) -> list[LabelledField]:
+    """Fields with cells from files.
+
+    Parameters
+    ----------
+    sources
+        ``.caltrig`` files (or recordings with one beside them); or movies and images, each of
+        which needs its file in `labels`, in the same order.
+    labels
+        ImageJ regions (.zip, .roi) or labels images (.tif, .npy).
+
+    Raises
+    ------
+    FormatError
+        If a file is damaged or of another field of view.
+    ValueError
+        If numbers do not fit, or a file holds no accepted cells.
+    """
+    from napari_caltrig.cells.labelled import read_field
+    from napari_caltrig.curation import CurationStore, find_curation, recording_path
+    from napari_caltrig.opening import open_recording
+
+    paths, drawn = [Path(p) for p in sources], [Path(p) for p in labels]
+    if drawn:
+        if len(drawn) != len(paths):
+            raise ValueError(
+                f"{len(paths)} movies and {len(drawn)} files of labels: give one for each movie"
+            )
+        return [read_field(movie, cells) for movie, cells in zip(paths, drawn, strict=True)]
+    fields = []
+    for path in paths:
+        file = find_curation(path)
+        recording = open_recording(recording_path(file))
+        store = CurationStore.open(file, recording, read_only=True)
+        try:
+            fields.append(labelled_field(Session(recording, store)))
+        finally:
+            store.close()
+    return fields

@@ -55,6 +55,20 @@ def test_add_takes_what_overlaps_nothing():
     ]
 
 
+@pytest.mark.parametrize("mode", CONFIRM_MODES)
+def test_what_is_found_again_just_as_it_was_changes_nothing(mode):
+    """Not even what `update` and `replace` would exchange for its like."""
+    found = NEW.table().assign(probability=[0.9, np.nan, 0.7])
+    change = confirm(found.set_axis([7, 8, 9]), found, mode)
+    assert (change.removed, len(change.added)) == ((), 0)
+
+
+def test_another_models_answer_takes_the_place_of_the_old_one():
+    newer = NEW.table().assign(model="gru 2")
+    change = confirm(NEW.table().set_axis([7, 8, 9]), newer, "update")
+    assert (change.removed, len(change.added)) == ((7, 8, 9), 3)
+
+
 def test_update_takes_back_what_the_same_method_found_before():
     earlier = table([(20, 25)], first_id=200, method="network")
     change = confirm(OLD.plus(earlier), NEW, "update")

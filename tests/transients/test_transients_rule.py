@@ -180,14 +180,39 @@ def test_peaks_of_c_are_the_candidates_where_there_is_c():
     assert detect_by_rule(y[:1], RATE, c=c[:1], s=s[:1]).empty
 
 
-def test_clear_simulated_transients_are_found_with_and_without_c():
+UNDISTURBED = {
+    "fast_fraction": 0.0, "crosstalk_fraction": 0.0, "neuropil": (0.0, 0.0),
+    "fluctuation": (0.0, 0.0), "coloured_noise": (0.0, 0.0), "motion_rate_hz": 0.0,
+    "repeat_fraction": 0.0, "drift": (0.0, 0.5), "bleaching": (0.0, 0.5), "snr": (5.0, 12.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("rate", "least"), [(20.0, 0.9), (30.0, 0.85)])
+def test_transients_of_undisturbed_cells_are_found_and_placed(rate, least):
+    """With nothing but noise in the way, the climb tells; onsets hold to 0.1 s."""
+    s = simulate_traces(TraceConfig(3, 24, 1200, rate, **UNDISTURBED))
+    found = detect_by_rule(s.dff, rate)
+    scores = score_transients(found, s.spans, rate)
+    assert scores.f1 > least
+    assert scores.precision > 0.95
+    assert score_transients(found, s.spans, rate, 0.1).f1 > scores.f1 - 0.03
+    assert (scores.onset_error, scores.peak_error) == (0, 0)
+
+
+def test_what_neighbours_leave_in_a_trace_deceives_a_rule():
+    """Crosstalk climbs as transients do: what is found there is what the clean trace says."""
     config = TraceConfig(3, 12, 1200, RATE, snr=(5.0, 12.0), fast_fraction=0.0)
     s = simulate_traces(config)
     cnmf = simulate_cnmf(np.random.default_rng(0), s)
-    assert score_transients(detect_by_rule(s.dff, RATE), s.spans, RATE).f1 > 0.55
-    with_c = detect_by_rule(s.dff, RATE, c=cnmf.c, s=cnmf.s)
-    assert score_transients(with_c, s.spans, RATE).f1 > 0.55
-    assert score_transients(detect_by_oasis(s.dff, RATE), s.spans, RATE).f1 > 0.55
+    for found in (
+        detect_by_rule(s.dff, RATE),
+        detect_by_rule(s.dff, RATE, c=cnmf.c, s=cnmf.s),
+        detect_by_oasis(s.dff, RATE),
+    ):
+        scores = score_transients(found, s.spans, RATE)
+        assert scores.recall > 0.7
+        assert scores.f1 > 0.55
+        assert scores.onset_error == 0
 
 
 def test_white_noise_holds_next_to_nothing():
@@ -267,6 +292,61 @@ def test_the_decay_time_is_measured(tau_s):
 
 
 # CalTrig's rule ----------------------------------------------------------------
+
+
+def marked_by_caltrig(dff, c, s, interval, peak_threshold, snr, snr_threshold):
+    """CalTrig's rule once more, as its description reads: one frame after the other."""
+    n = len(c)
+    peaks = []
+    for t in range(1, n - 1):  # local maxima; of a plateau its middle
+        if c[t - 1] < c[t]:
+            right = t
+            while right + 1 < n and c[right + 1] == c[t]:
+                right += 1
+            if right + 1 < n and c[right + 1] < c[t]:
+                peaks.append((t + right) // 2)
+    marked, carried = [False] * n, []
+    for k, peak in enumerate(peaks):
+        if s[peak] == 0:
+            continue
+        start = peak
+        while start > 0 and s[start - 1] != 0:
+            start -= 1
+        carried.append(start)
+        if k + 1 < len(peaks):
+            following = peaks[k + 1]
+            if dff[following] > dff[peak] and following - peak <= interval:
+                continue
+        onset, carried = min(carried), []
+        values = dff[onset : peak + 1]
+        if (
+            max(values) - min(values) >= peak_threshold
+            and max(snr[onset : peak + 1]) >= snr_threshold
+        ):
+            for t in range(max(onset - 1, 0), peak + 1):
+                marked[t] = True
+    return marked
+
+
+@given(
+    st.integers(0, 2**32 - 1), st.integers(12, 90), st.integers(0, 12), st.floats(0, 2),
+    st.floats(0, 2),
+)  # fmt: skip
+def test_caltrigs_rule_is_that_of_its_description(seed, n, interval, peak_threshold, snr_threshold):
+    rng = np.random.default_rng(seed)
+    c = rng.integers(0, 4, n).astype(float)  # few values: plateaus
+    s = rng.random(n) * (rng.random(n) < 0.6)
+    dff = rng.standard_normal(n).cumsum() / 3
+    snr = caltrig_snr(dff, RATE)
+    table = detect_by_rule(
+        dff, RATE, c=c, s=s, compat="caltrig", interval_frames=interval,
+        peak_threshold=peak_threshold, snr_threshold=snr_threshold,
+    )  # fmt: skip
+    found = np.zeros(n, dtype=bool)
+    for onset, peak in table[["onset", "peak"]].to_numpy():
+        found[onset : peak + 1] = True
+    expected = marked_by_caltrig(dff, c, s, interval, peak_threshold, snr, snr_threshold)
+    np.testing.assert_array_equal(found, expected)
 
 
 def traces(n=60, **peaks):

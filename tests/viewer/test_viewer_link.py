@@ -10,7 +10,13 @@ from napari.utils.interactions import (
     mouse_release_callbacks,
 )
 
-from napari_caltrig.curation import CurationStore, SetStatus, load_curation
+from napari_caltrig.curation import (
+    CurationStore,
+    MissedCell,
+    SetMissedCell,
+    SetStatus,
+    load_curation,
+)
 from napari_caltrig.viewer.commands import add_layer_data
 from napari_caltrig.viewer.layers import layer_data
 from napari_caltrig.viewer.registry import register
@@ -112,8 +118,23 @@ def test_a_click_with_the_brush_paints_and_selects_nothing_else(viewer, session,
 
 
 def test_the_selection_is_drawn(viewer, session):
+    """As dense as their weights, with an outline at half of the peak."""
+    session.select([3])
+    image = viewer.layers["selected cells"].data.copy()
+    weights = session.recording.footprints.select([3]).to_csr().toarray().reshape(60, 80)
+    assert not image[weights == 0].any()
+    inside = weights > 0.8 * weights.max()
+    assert np.corrcoef(image[..., 3][inside], weights[inside])[0, 1] > 0.99
+    outline = (image == (255, 230, 60, 255)).all(axis=-1)
+    assert outline.any()
+    assert (weights[outline] >= 0.5 * weights.max()).all()
     session.select([3, 5])
-    assert set(np.unique(viewer.layers["selected cells"].data)) == {0, 4, 6}
+    assert image.shape == viewer.layers["selected cells"].data.shape
+    assert np.count_nonzero(viewer.layers["selected cells"].data[..., 3]) > np.count_nonzero(
+        image[..., 3]
+    )
+    session.select([])
+    assert not viewer.layers["selected cells"].data.any()
 
 
 def test_rejected_cells_turn_grey_and_undo_brings_the_colour_back(viewer, session):
@@ -262,3 +283,103 @@ def test_after_closing_nothing_listens(viewer, session, sessions, recording):
     assert session.frame != 77
     with CurationStore.for_recording(recording) as store:
         assert not store.read_only
+
+
+def test_colours_by_status_follow_the_judgement(viewer, session, sessions):
+    link = sessions.link_of(session)
+    link.set_color_by("status")
+    layer = viewer.layers["footprints"]
+    session.do(SetStatus((5,), "accepted"))
+    session.do(SetStatus((8,), "rejected"))
+    green, red, open_ = (layer.get_color(u + 1) for u in (5, 8, 9))
+    assert green[1] > 2 * green[0]
+    assert red[0] > 2 * red[1]
+    assert open_[2] > open_[0]
+    assert [text for text, _ in link.coloring.legend] == ["accepted", "rejected", "unreviewed"]
+    session.undo()
+    np.testing.assert_allclose(layer.get_color(9), open_)
+
+
+def test_colours_by_a_number_run_along_a_scale(viewer, session, sessions):
+    link = sessions.link_of(session)
+    link.set_color_by("x")
+    layer, table = viewer.layers["footprints"], session.cell_table()
+    left, right = table["x"].idxmin(), table["x"].idxmax()
+    assert not np.allclose(layer.get_color(left + 1), layer.get_color(right + 1))
+    assert len(link.coloring.legend) == 3
+    link.set_color_by("SNR")  # nothing measured yet
+    np.testing.assert_allclose(layer.get_color(left + 1), (0.6, 0.6, 0.6, 0.6), atol=0.01)
+
+
+def test_all_but_the_selection_can_be_dimmed(viewer, session, sessions):
+    link, layer = sessions.link_of(session), viewer.layers["footprints"]
+    before = layer.opacity
+    link.set_dimmed(True)
+    assert layer.opacity == before
+    session.select([3])
+    assert layer.opacity < before / 2
+    session.select([])
+    assert layer.opacity == before
+    link.set_filled(True)
+    assert layer.contour == 0
+
+
+def test_merged_cells_give_way_to_the_new_one(viewer, session, sessions, missed):
+    new = session.merge([0, 2])
+    assert viewer.layers["footprints"].get_color(1)[3] == 0
+    assert missed.layer.data[12, 12] == new + 1
+    click(viewer, 12, 12)
+    assert session.selection == (new,)
+    session.undo()
+    assert not missed.layer.data.any()
+    click(viewer, 12, 12)
+    assert session.selection == (0,)
+
+
+def test_painting_over_a_missed_cell_makes_two_that_overlap(viewer, session, missed):
+    paint(missed.layer, 43, (50, 70))
+    first = session.missed_cell(42).pixels
+    paint(missed.layer, 44, (50, 71))
+    np.testing.assert_array_equal(session.missed_cell(42).pixels, first)
+    assert np.isin(first, session.missed_cell(43).pixels).any()
+    click(viewer, 50, 70)
+    below = session.selection
+    click(viewer, 50, 70)
+    assert {*below, *session.selection} == {42, 43}
+    missed.layer.undo()
+    assert list(session.curation.missed_cells) == [42]
+    np.testing.assert_array_equal(session.missed_cell(42).pixels, first)
+
+
+def test_repainting_a_found_cell_keeps_what_is_known_of_it(viewer, session, missed):
+    cell = MissedCell(
+        42, [4070, 4071], (60, 80), weights=[0.5, 1.0], source="detector", confidence=0.9
+    )
+    session.do(SetMissedCell(cell))
+    missed.layer.brush_size = 1
+    missed.layer.selected_label = 43
+    missed.layer.paint((50, 72), 43)
+    after = session.missed_cell(42)
+    assert (after.confidence, after.source) == (0.9, "detector")
+    assert after.weights.tolist() == [0.5, 1.0, 0.75]
+
+
+def test_the_camera_goes_to_a_cell(viewer, session, sessions):
+    sessions.link_of(session).center_on(3)
+    np.testing.assert_allclose(
+        viewer.camera.center[-2:], session.recording.footprints.select([3]).centroids()[0]
+    )
+
+
+def test_work_that_can_wait_is_put_off(viewer, session, sessions):
+    link, later = sessions.link_of(session), {}
+    link.defer = later.__setitem__
+    layer = viewer.layers["footprints"]
+    before = layer.get_color(6)
+    for reason in ("a", "b"):
+        session.do(SetStatus((5,), "rejected", reason))
+    np.testing.assert_allclose(layer.get_color(6), before)
+    for work in later.values():
+        work()
+    assert set(later) >= {"features", "colors"}
+    np.testing.assert_allclose(layer.get_color(6), (0.55, 0.55, 0.55, 0.35), atol=0.01)

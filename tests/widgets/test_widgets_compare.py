@@ -56,6 +56,19 @@ def test_every_method_runs_from_the_workspace(workspace, qtbot, method, model):
     assert set(table["unit_id"]) <= {0, 5} and len(table) > 2
 
 
+def test_finding_the_same_again_leaves_nothing_to_undo(workspace, qtbot):
+    session, detect = workspace.session, workspace.panel.detect
+    session.select([0, 5])
+    detect.choice.choose("rule")
+    before = detected(detect, session, qtbot)
+    changes: list[object] = []
+    session.curation_changed.connect(changes.append)
+    detect.job.button.click()
+    qtbot.waitUntil(lambda: not detect.job.running, timeout=60_000)
+    assert changes == []
+    pd.testing.assert_frame_equal(session.curation.transients.table(), before)
+
+
 def test_only_the_parameters_of_the_chosen_method_are_shown(workspace):
     choice = workspace.panel.detect.choice
     choice.choose("oasis")
@@ -114,7 +127,7 @@ def test_methods_are_shown_below_the_traces_with_a_legend(compare, workspace, qt
     compared(compare, session, qtbot)
     assert set(session.proposals) == {"network", "rule", "oasis"}
     assert set(workspace.traces._proposals._items) == {"network", "rule", "oasis"}
-    assert "oasis" in workspace.traces.legend.text()
+    assert "oasis" in workspace.traces.bar.legend.text()
     assert len(session.curation.transients) == 0
     session.select([41])
     assert workspace.traces._proposals._items == {}
@@ -122,15 +135,13 @@ def test_methods_are_shown_below_the_traces_with_a_legend(compare, workspace, qt
 
 def test_the_traces_make_room_for_the_rows(compare, workspace, qtbot):
     session, traces = workspace.session, workspace.traces
-    qtbot.waitUntil(lambda: (0, "dff") in traces._scales)
-    gain = traces._scales[0, "dff"].gain
+    qtbot.waitUntil(lambda: traces.layout_of_rows.scale(0, "dff") is not None)
+    gain = traces.layout_of_rows.scale(0, "dff").gain
     compared(compare, session, qtbot)
-    qtbot.waitUntil(lambda: (0, "dff") in traces._scales)
-    assert traces._scales[0, "dff"].gain < gain
+    assert traces.layout_of_rows.scale(0, "dff").gain < gain
     compare.clear.click()
-    qtbot.waitUntil(lambda: traces._scales.get((0, "dff")) is not None)
-    assert traces._scales[0, "dff"].gain == gain
-    assert traces.legend.text() == ""
+    assert traces.layout_of_rows.scale(0, "dff").gain == gain
+    assert traces.bar.legend.text() == ""
 
 
 def test_scores_are_those_against_the_users_own_transients(compare, workspace, qtbot):

@@ -113,3 +113,83 @@ def test_closing_the_panel_lets_go_of_the_viewer(viewer, panel):
     panel.close()
     ours = [f for f in viewer.mouse_drag_callbacks if "find_cells" in f.__module__]
     assert ours == []
+
+
+# Working on ROIs -----------------------------------------------------------------
+
+
+def centre_of(panel, roi):
+    y, x = panel.rois.select([roi]).centroids()[0]
+    return float(y), float(x)
+
+
+def test_the_images_of_the_search_are_layers(viewer, found):
+    found.images.boxes["cell probability"].setChecked(True)
+    found.images.boxes["local correlation"].setChecked(True)
+    probability = viewer.layers["cell probability"].data
+    assert probability.shape == viewer.layers["ROIs"].data.shape
+    assert 0 <= probability.min() < probability.max() <= 1
+    found.images.boxes["cell probability"].setChecked(False)
+    assert "cell probability" not in viewer.layers
+
+
+def test_a_click_rejects_and_undo_brings_back(found):
+    roi = int(found.rois.unit_ids[0])
+    before = len(found.rois)
+    found.tools.choose("reject")
+    found.click(*centre_of(found, roi))
+    assert len(found.rois) == before - 1
+    found.tools.undo.click()
+    assert len(found.rois) == before
+    assert not found.tools.undo.isEnabled()
+
+
+def test_a_click_accepts(workspace, found):
+    found.tools.choose("accept")
+    found.click(*centre_of(found, int(found.rois.unit_ids[0])))
+    assert len(workspace.session.curation.missed_cells) == 1
+
+
+def test_a_click_grows_a_cell_that_was_not_proposed(workspace, found):
+    roi = int(found.rois.unit_ids[0])
+    y, x = centre_of(found, roi)
+    found.editor.reject([roi])
+    assert not found.rois.at(round(y), round(x))
+    found.tools.choose("grow")
+    found.click(y, x)
+    (grown,) = found.selected_rois
+    assert grown in found.rois.at(round(y), round(x))
+    found.accept.click()
+    (cell,) = workspace.session.curation.missed_cells.values()
+    assert cell.source == "painted"
+    assert cell.confidence is None
+
+
+def test_selected_rois_are_merged_and_split(found):
+    pair = found.rois.unit_ids[:2].tolist()
+    before = len(found.rois)
+    found.select_rois(pair)
+    found.tools.merge.click()
+    assert len(found.rois) == before - 1
+    found.tools.split.click()
+    assert len(found.rois) == before
+    assert len(found.selected_rois) == 2
+
+
+def test_what_was_rejected_is_shown_with_its_reason(viewer, found, qtbot):
+    found.threshold.setValue(0.99)
+    qtbot.waitUntil(lambda: len(found.rois) < 12)
+    found.below.setChecked(True)
+    layer = viewer.layers["ROIs below the threshold"]
+    assert set(layer.features.columns) >= {"confidence", "reason"}
+    assert (layer.features["reason"].str.len() > 0).all()
+    found.below.setChecked(False)
+    assert "ROIs below the threshold" not in viewer.layers
+
+
+def test_clicks_are_the_workspaces_again_after_the_panel(viewer, workspace, found):
+    link = workspace.sessions.link_of(workspace.session)
+    found.tools.choose("grow")
+    assert link.click_tool is not None
+    found.close()
+    assert link.click_tool is None

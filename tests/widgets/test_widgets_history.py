@@ -31,6 +31,25 @@ def test_it_lists_the_newest_edit_first(history):
     assert [e.undone for e in history.entries] == [True, False, False]
 
 
+def test_it_says_by_which_method(history, workspace):
+    import pandas as pd
+
+    from napari_caltrig.curation import AddTransients, numbered
+
+    session = workspace.session
+    found = pd.DataFrame({"unit_id": [5], "onset": [1], "peak": [3], "end": [9]})
+    found = found.assign(method="network", model="gru 1.1")
+    session.do(AddTransients(numbered(found, session.curation)))
+    history.list.topLevelItem(0).setSelected(True)
+    assert "network (gru 1.1)" in history._hint.text()
+    history.list.clearSelection()
+    history.list.topLevelItem(1).setSelected(True)
+    assert "by hand" in history._hint.text()
+    session.merge([8, 9])
+    history.list.topLevelItem(0).setSelected(True)
+    assert "merged" in history._hint.text()
+
+
 def test_it_follows_while_it_is_open(history, workspace):
     workspace.session.do(SetStatus((5,), "rejected", "vessel"))
     assert listed(history)[0].endswith("vessel")

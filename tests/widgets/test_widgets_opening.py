@@ -7,6 +7,7 @@ from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 
 from napari_caltrig.curation import CurationStore, SetStatus
+from napari_caltrig.steps import run
 from napari_caltrig.viewer import commands
 
 pytestmark = pytest.mark.gui
@@ -131,7 +132,8 @@ def test_the_whole_job_on_a_real_session(session_copy, viewer, qtbot):
     movie = np.asarray(session.recording.movies["processed"])
     pixels = session.missed_cell(painted).pixels
     expected = movie.reshape(len(movie), -1)[:, pixels].mean(axis=1)
-    np.testing.assert_allclose(session.trace("raw", painted).values, expected, rtol=1e-4)
+    raw = run(session.load_steps([("raw", painted)]))["raw", painted]
+    np.testing.assert_allclose(raw.values, expected, rtol=1e-4)
     n = len(session.curation.transients)
     assert n > 0
     viewer.layers.clear()

@@ -29,7 +29,12 @@ if TYPE_CHECKING:
     from napari_caltrig.transients.oasis import deconvolve
     from napari_caltrig.transients.oasis_rule import detect_by_oasis, oasis_steps
     from napari_caltrig.transients.rule import detect_by_rule, rule_steps
-    from napari_caltrig.transients.scoring import TransientScores, score_transients
+    from napari_caltrig.transients.scoring import (
+        TransientScores,
+        calibration_error,
+        match_transients,
+        score_transients,
+    )
     from napari_caltrig.transients.smoothing import (
         NoiseFilter,
         SavGol,
@@ -50,6 +55,7 @@ _HOME = {
     "TrainingConfig": "training",
     "TransientScores": "scoring",
     "agreement": "comparing",
+    "calibration_error": "scoring",
     "compute_dff": "dff",
     "confirm": "confirming",
     "deconvolve": "oasis",
@@ -59,6 +65,7 @@ _HOME = {
     "detection_steps": "detection",
     "dff_method": "dff",
     "mark_transient": "by_hand",
+    "match_transients": "scoring",
     "model_threshold": "detection",
     "noise_level": "noise",
     "noise_trace": "smoothing",
@@ -88,6 +95,7 @@ __all__ = [
     "TrainingConfig",
     "TransientScores",
     "agreement",
+    "calibration_error",
     "compute_dff",
     "confirm",
     "deconvolve",
@@ -97,6 +105,7 @@ __all__ = [
     "detection_steps",
     "dff_method",
     "mark_transient",
+    "match_transients",
     "model_threshold",
     "noise_level",
     "noise_trace",

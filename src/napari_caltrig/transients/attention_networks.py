@@ -35,7 +35,7 @@ class _Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits (cells, frames) of features (cells, channels, frames)."""
         n, _, n_frames = x.shape
-        x = torch.relu(self.conv(x))
+        x = torch.relu(self.conv(x[:, : self.conv.in_channels]))
         x = nn.functional.pad(x, (0, -n_frames % self.group))
         steps = x.reshape(n, x.shape[1], -1, self.group).transpose(1, 2).flatten(2)
         steps = self._placed(self.enter(steps))

@@ -102,17 +102,19 @@ def caltrig_steps(
         trace, denoised = bridge_gaps(y[i : i + 1])[0], bridge_gaps(c[i : i + 1])[0]
         snr = caltrig_snr(trace, rate, savgol, noise)
         marked = _marked(trace, denoised, np.nan_to_num(s[i]), snr, interval, height, ratio)
-        edges = np.flatnonzero(np.diff(np.concatenate(([0], marked.astype(np.int8), [0]))))
-        first, stop = edges[::2], edges[1::2]
-        spans = [trace[a:b] for a, b in zip(first.tolist(), stop.tolist(), strict=True)]
-        amplitude = np.array([np.ptp(span) for span in spans])
-        if first.size:
-            tables.append(
-                marks(unit_id, first, stop - 1, stop, amplitude, method="rule", model=MODEL)
-            )
+        tables.append(_table_of(unit_id, trace, marked))
         if (i + 1) % _CELLS_PER_STEP == 0 or i + 1 == len(ids):
             yield Step(i + 1, len(ids), f"CalTrig's rule: {i + 1} of {len(ids)} cells")
     return joined(tables)
+
+
+def _table_of(unit_id: int, trace: NDArray[np.float64], marked: NDArray[np.bool_]) -> pd.DataFrame:
+    """Runs of marked frames of one cell as transients."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], marked.astype(np.int8), [0]))))
+    first, stop = edges[::2], edges[1::2]
+    spans = [trace[a:b] for a, b in zip(first.tolist(), stop.tolist(), strict=True)]
+    amplitude = np.array([np.ptp(span) for span in spans])
+    return marks(unit_id, first, stop - 1, stop, amplitude, method="rule", model=MODEL)
 
 
 def caltrig_snr(

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from napari_caltrig.recording import Transients
 from napari_caltrig.transients.inputs import bridge_gaps
-from napari_caltrig.transients.marking import BASELINE_S, empty_table, joined
-from napari_caltrig.transients.rises import baselines
+from napari_caltrig.transients.marking import empty_table, joined
+from napari_caltrig.transients.rises import BASELINE_S, baselines
 
 ConfirmMode = Literal["update", "add", "replace", "intersect", "union"]
 CONFIRM_MODES: tuple[ConfirmMode, ...] = get_args(ConfirmMode)
@@ -76,8 +76,9 @@ def confirm(
     -------
     Confirmed
         A transient whose span does not change is neither removed nor added, and
-        keeps its id. One whose span changes says of itself (method, model,
-        probability) what the existing transient said from which it comes, of
+        keeps its id; so does one that a method finds again just as it was. One
+        whose span changes says of itself (method, model, probability) what the
+        existing transient said from which it comes, of
         several the one with the earliest onset. `end` is the earlier (AND) or
         later (OR) one, and never beyond the next onset.
 
@@ -92,6 +93,7 @@ def confirm(
     come = new.table() if isinstance(new, Transients) else new
     cells = come["unit_id"].unique().tolist() if unit_ids is None else list(unit_ids)
     old, come = (t[t["unit_id"].isin(cells)].sort_values("onset") for t in (old, come))
+    all_old = old
     if mode == "update":
         methods = [method] if method is not None else come["method"].unique().tolist()
         stale = old["method"].isin(methods)
@@ -109,7 +111,23 @@ def confirm(
             stay = mine.loc[~mine.index.isin(gone), "onset"].to_numpy(np.int64)
             added.append(_ends_before_next(comes, stay))
     table = joined(added)[list(added[0].columns)]
-    return Confirmed(tuple(int(i) for i in removed), table)
+    return _without_the_same(all_old.loc[removed], table)
+
+
+def _without_the_same(removed: pd.DataFrame, added: pd.DataFrame) -> Confirmed:
+    """What changes, less the transients that would go and come again in every respect equal."""
+    columns = list(added.columns)
+    goes, comes = (
+        [
+            tuple(None if pd.isna(v) else v for v in row)
+            for row in t[columns].itertuples(index=False)
+        ]
+        for t in (removed, added)
+    )
+    same = set(goes) & set(comes)
+    kept = tuple(int(i) for i, row in zip(removed.index, goes, strict=True) if row not in same)
+    new = np.array([row not in same for row in comes], dtype=bool)
+    return Confirmed(kept, added[new].reset_index(drop=True))
 
 
 def with_amplitudes(

@@ -26,14 +26,10 @@ from napari_caltrig.transients.spans import spans_from_probabilities
 from napari_caltrig.weights import ModelCard, load_model
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 DEFAULT_MODEL = "gru"
 _CELLS_PER_STEP = 32
-_ROWS = 64  # windows per pass through the network: always as many, so results never differ
-_WINDOW = 2048
-_CONTEXT = 96
-_ALIGNMENT = 8  # networks read groups of frames: windows (but the last) start where a group does
 _MAX_WORKERS = 4
 
 
@@ -239,6 +235,7 @@ def _probabilities(
 
     from napari_caltrig.transients.caltrig_networks import CalTrigNetwork
     from napari_caltrig.transients.networks import build_network
+    from napari_caltrig.transients.windows import read_probabilities
 
     network = build_network(model.card.architecture, model.card.arguments, model.weights)
     device = _best_device() if device is None else device
@@ -250,7 +247,8 @@ def _probabilities(
             p = network.probabilities(y[cells], denoised, device)
         else:
             seen = network_input(y[cells], frame_rate, denoised)
-            p = _predict(network, seen.features, device)
+            read = read_probabilities(network, list(seen.features), device)
+            p = np.array(read, dtype=np.float32).reshape(len(read), -1)
             p[~seen.alive] = 0
             p = np.repeat(p, seen.frames_per_step, axis=1)[:, : y.shape[1]]
         p[~np.isfinite(y[cells])] = 0
@@ -276,39 +274,6 @@ def _probabilities(
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(n_threads)
-
-
-def _predict(
-    network: torch.nn.Module, features: NDArray[np.float32], device: str
-) -> NDArray[np.float32]:
-    """Probabilities (cells, steps); long traces in windows that overlap."""
-    import torch
-
-    n_cells, channels, n_steps = features.shape
-    window, context = getattr(network, "window", _WINDOW), getattr(network, "context", _CONTEXT)
-    # as few windows as there must be, all of one width that leaves little over
-    n_windows = max(-(-(n_steps - 2 * context) // window), 1)
-    window = _ALIGNMENT * -(-(n_steps - 2 * context) // (n_windows * _ALIGNMENT))
-    width = min(n_steps, max(window, 0) + 2 * context)
-    last = n_steps - width
-    starts = [*range(0, last, window), last] if last else [0]
-    windows = [(cell, start) for cell in range(n_cells) for start in starts]
-    result = np.zeros((n_cells, n_steps), dtype=np.float32)
-    for k in range(0, len(windows), _ROWS):
-        part = windows[k : k + _ROWS]
-        batch = np.zeros((_ROWS, channels, width), dtype=np.float32)
-        for row, (cell, start) in enumerate(part):
-            batch[row] = features[cell, :, start : start + width]
-        with torch.inference_mode():
-            p = torch.sigmoid(network(torch.from_numpy(batch).to(device))).cpu().numpy()
-        for (cell, start), one in zip(part, p, strict=False):
-            # the first frames of a window lack context; the window before has it
-            first = 0
-            if start > 0:
-                before = starts[starts.index(start) - 1]
-                first = max(before + width - context - start, 0)
-            result[cell, start + first : start + width] = one[first:]
-    return result
 
 
 def _best_device() -> str:

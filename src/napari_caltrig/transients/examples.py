@@ -115,10 +115,11 @@ def examples(
         a whole, as it is for detection. Uncut by default.
     """
     low, high = rates_hz
-    if rng.random() < 0.5:
+    kind = rng.random()
+    if kind < 0.35:
         rate = float(np.exp(rng.uniform(np.log(low), np.log(high))))
     else:
-        rate = float(np.clip(rng.uniform(18, 32), low, high))
+        rate = float(np.clip(rng.uniform(*(18, 32) if kind < 0.75 else (7, 16)), low, high))
     seed = int(rng.integers(2**31))
     simulated = simulate_traces(replace(simulation, seed=seed, frame_rate=rate))
     chosen = rng.random(simulation.n_cells) < with_c

@@ -137,12 +137,11 @@ class Learner:
 
     def weights(self) -> dict[str, NDArray[Any]]:
         """Copies of the network's weights by name."""
-        state = self.network.state_dict()
-        return {name: tensor.detach().numpy().copy() for name, tensor in state.items()}
+        return _copies(self.network)
 
-    def keep_as_best(self) -> None:
-        """Remember the weights of now as the best so far."""
-        self.best = self.weights()
+    def keep_as_best(self, network: torch.nn.Module | None = None) -> None:
+        """Remember the weights of now, or of another network, as the best so far."""
+        self.best = _copies(network or self.network)
 
     # Stopping and resuming ---------------------------------------------------
 
@@ -226,6 +225,10 @@ def all_arguments(architecture: str, arguments: Mapping[str, Any]) -> dict[str, 
     parameters = inspect.signature(ARCHITECTURES[architecture]).parameters
     defaults = {k: p.default for k, p in parameters.items() if p.default is not p.empty}
     return {**defaults, **arguments}
+
+
+def _copies(network: torch.nn.Module) -> dict[str, NDArray[Any]]:
+    return {name: t.detach().numpy().copy() for name, t in network.state_dict().items()}
 
 
 def unfinished_path(name: str, folder: Path | None = None) -> Path:

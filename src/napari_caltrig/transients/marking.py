@@ -8,15 +8,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_caltrig.transients.rises import baselines, find_ends, onsets_and_peaks
-from napari_caltrig.transients.spans import COLUMNS, END_SHARE
+from napari_caltrig.transients.rises import (
+    amplitudes_and_ends,
+    onsets_and_peaks,
+    search_stops,
+)
+from napari_caltrig.transients.spans import COLUMNS
 
 Rises = tuple[NDArray[np.int64], NDArray[np.int64]]
 """First and last frame of each rise of one cell, in order and without overlap."""
 
 NO_RISES: Rises = (np.zeros(0, np.int64), np.zeros(0, np.int64))
-BASELINE_S = 0.1
-_PEAK_SEARCH_S = 0.1
 
 
 def spans_from_rises(
@@ -28,7 +30,7 @@ def spans_from_rises(
     method: str,
     model: str,
 ) -> pd.DataFrame:
-    """Transients with onset, peak and end placed as `spans_from_probabilities` places them.
+    """Transients with the onset placed in the trace; all else as `spans_from_probabilities` does.
 
     Parameters
     ----------
@@ -48,19 +50,13 @@ def spans_from_rises(
     DataFrame
         As of `spans_from_probabilities`; the probability is NaN.
     """
-    reach = max(round(_PEAK_SEARCH_S * frame_rate), 1)
-    width = max(round(BASELINE_S * frame_rate), 1)
     tables = [empty_table()]
     for unit_id, (first, last), y in zip(unit_ids, rises, dff, strict=True):
-        if not first.size:
-            continue
-        stop = np.minimum(last + 1 + reach, np.append(first[1:], y.size))
-        onset, peak = onsets_and_peaks(y, first, stop)
-        base = baselines(y, onset, width)
-        amplitude = y[peak] - base
-        level = base + END_SHARE * amplitude
-        end = find_ends(y, peak, np.append(onset[1:], y.size), level, width)
-        tables.append(marks(unit_id, onset, peak, end, amplitude, method=method, model=model))
+        if first.size:
+            stop = search_stops(first, last, y.size, frame_rate)
+            onset, peak = onsets_and_peaks(y, first, stop)
+            amplitude, end = amplitudes_and_ends(y, onset, peak, frame_rate)
+            tables.append(marks(unit_id, onset, peak, end, amplitude, method=method, model=model))
     return joined(tables)
 
 

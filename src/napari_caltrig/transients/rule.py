@@ -69,11 +69,9 @@ def detect_by_rule(
         transients.
     frame_rate
         Frames per second (Hz).
-    c
-        Denoised traces of the same shape, any unit.
-    s
-        Deconvolved activity of the same shape: a candidate whose rise in `c`
-        holds none is dropped.
+    c, s
+        Denoised traces, in any unit, and activity, both of the same shape. A candidate
+        whose rise in `c` holds no activity is dropped.
     unit_ids
         Ids of the cells, ``0 .. cells-1`` by default.
     peak_threshold

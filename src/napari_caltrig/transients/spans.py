@@ -18,10 +18,13 @@ from napari_caltrig.transients.checks import (
 )
 from napari_caltrig.transients.inputs import bridge_gaps
 from napari_caltrig.transients.rises import (
-    baselines,
-    find_ends,
+    END_SHARE,
+    amplitudes_and_ends,
     find_rises,
+    highest_frames,
     onsets_and_peaks,
+    probable_onsets,
+    search_stops,
     span_maxima,
 )
 
@@ -37,9 +40,6 @@ COLUMNS = (
 )
 LOW_SHARE = 0.7
 VALLEY_SHARE = 0.7
-END_SHARE = 0.2
-_BASELINE_S = 0.1
-_PEAK_SEARCH_S = 0.1
 
 
 def spans_from_probabilities(
@@ -101,10 +101,10 @@ def spans_from_probabilities(
 
     Notes
     -----
-    The peak is the highest frame of the rise and of the 0.1 s after it. The
-    onset is the last frame of the rise at which dF/F is still within a twentieth
-    of the way from its two lowest frames to the peak: the network's own first frame is
-    often one or two early where noise happens to rise before the signal.
+    The network says about where the onset is (`rises.probable_onsets`), the
+    trace where exactly: the last frame that is still within a twentieth of the
+    way from the two lowest frames of the rise to its peak. The peak is the
+    highest frame from there to 0.1 s after the rise.
     """
     rate = checked_rate(frame_rate)
     high = checked_threshold(threshold)
@@ -135,15 +135,13 @@ def _columns_of(
 ) -> _Columns:
     """Onset, peak, end, amplitude and probability of one cell's transients, in order."""
     first, last = find_rises(p, high, low_share * high, valley_share)
-    reach = max(round(_PEAK_SEARCH_S * rate), 1)
-    width = max(round(_BASELINE_S * rate), 1)
-    stop = np.minimum(last + 1 + reach, np.append(first[1:], y.size)[: first.size])
-    onset, peak = onsets_and_peaks(y, first, stop)
-    base = baselines(y, onset, width)
-    amplitude = y[peak] - base
-    limit = np.append(onset[1:], y.size)[: onset.size]
-    end = find_ends(y, peak, limit, base + end_share * amplitude, width)
-    return onset, peak, end, amplitude, span_maxima(p, first, last + 1).astype(np.float64)
+    top = span_maxima(p, first, last + 1)
+    stop = search_stops(first, last, y.size, rate)
+    early, late = probable_onsets(p, top, first, last)
+    onset = np.clip(onsets_and_peaks(y, first, stop)[0], early, late)
+    peak = highest_frames(y, onset, stop)
+    amplitude, end = amplitudes_and_ends(y, onset, peak, rate, end_share)
+    return onset, peak, end, amplitude, top.astype(np.float64)
 
 
 def _table(

@@ -22,11 +22,12 @@ from napari_caltrig.transients.validation import event_f1, scored_simulation
 from napari_caltrig.weights import ModelCard, save_model
 
 COMMAND = "napari-caltrig train transients"
+_ATTENTION = {"steps": 2000, "learning_rate": 2e-3, "window": 400}
 PRESETS: dict[str, dict[str, Any]] = {
     "gru": {},
-    "lstm": {"architecture": "ConvLSTM"},
-    "transformer": {"architecture": "Transformer", "learning_rate": 2e-3},
-    "local-transformer": {"architecture": "LocalTransformer", "learning_rate": 2e-3},
+    "lstm": {"architecture": "ConvLSTM", "steps": 2000, "threshold": 0.45},
+    "transformer": {"architecture": "Transformer", "threshold": 0.45, **_ATTENTION},
+    "local-transformer": {"architecture": "LocalTransformer", "threshold": 0.45, **_ATTENTION},
 }
 """What distinguishes the trainings of the shipped models."""
 _EVALUATE_EVERY = 100
@@ -78,19 +79,19 @@ class TrainingConfig:
     weight_decay: float = 1e-3
     rates_hz: tuple[float, float] = (4.0, 45.0)
     with_c: float = 0.4
-    window: int = 400
+    window: int = 800
     simulation: TraceConfig = field(
         default_factory=lambda: TraceConfig(
-            n_cells=48,
-            n_frames=800,
+            n_cells=24,
+            n_frames=1600,
             min_rise_snr=1.8,
             one_photon=OnePhotonConfig(fraction=0.3),
         )
     )
     architecture: str = "ConvGRU"
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    threshold: float = 0.55
-    version: str = "1.1.0"
+    threshold: float = 0.48
+    version: str = "1.2.0"
     folder: Path | None = None
 
     @classmethod

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_caltrig.simulation.traces import TraceConfig
 from napari_caltrig.steps import Progress, run
@@ -22,12 +23,15 @@ from napari_caltrig.transients.learning import (
     unfinished_path,
 )
 from napari_caltrig.transients.own_examples import OwnWindows, mixed, replayed_examples
+from napari_caltrig.transients.training import TrainingConfig
 from napari_caltrig.transients.validation import event_f1, scored, scored_simulation
 from napari_caltrig.weights import ModelCard, load_model, save_model
 
+if TYPE_CHECKING:
+    import torch
+
 _MIN_CELLS_FOR_VALIDATION = 3
 _HELD_BACK_SEED = 2**31 + 1
-_LEAST_GAIN = 0.01  # in event F1: the scores of a few cells differ by less for no reason
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,10 @@ class TuningConfig:
     learning_rate
         Highest rate; a quarter of that of a training from nothing, so that the
         model bends and does not break.
+    share
+        How far from the base towards what was learned the weights lie that are
+        scored and kept. Half-way they do as well on cells like those
+        labelled, and have forgotten a third as much (Wortsman et al. 2022).
     batch, window
         Examples per batch and frames per example.
     replay
@@ -68,18 +76,17 @@ class TuningConfig:
     name: str
     base: str = "gru"
     seed: int = 0
-    steps: int = 160
+    steps: int = 120
     learning_rate: float = 1e-3
-    batch: int = 32
-    window: int = 400
+    share: float = 0.5
+    batch: int = 24
+    window: int = 800
     replay: float = 0.5
     max_loss_of_old: float = 0.02
     validation: float = 0.2
     evaluate_every: int = 20
     patience: int = 4
-    simulation: TraceConfig = field(
-        default_factory=lambda: TraceConfig(n_cells=48, n_frames=800, min_rise_snr=1.8)
-    )
+    simulation: TraceConfig = field(default_factory=lambda: TrainingConfig().simulation)
     folder: Path | None = None
 
     def __post_init__(self) -> None:
@@ -89,6 +96,8 @@ class TuningConfig:
             raise ValueError("steps, batch, evaluate_every and patience must be positive")
         if not 0 <= self.replay < 1:
             raise ValueError(f"replay is a fraction from 0 to below 1, not {self.replay}")
+        if not 0 < self.share <= 1:
+            raise ValueError(f"share is a fraction above 0 and up to 1, not {self.share}")
 
 
 def tune(
@@ -127,11 +136,13 @@ def tune(
 
     Notes
     -----
-    Whole cells are held back for validation, one in five. The weights with the
-    best event F1 on them are kept, provided the model finds simulated
-    transients as well as before (`TuningConfig.max_loss_of_old`). With fewer
-    than three labelled cells none is held back, and the last weights that pass
-    this test are kept.
+    Whole cells are held back for validation, one in five. Scored and kept are
+    means of the base's weights and of those that were learned
+    (`TuningConfig.share`). The latest ones than which none were better in event F1 on the
+    cells held back are kept, provided they find simulated transients as well as
+    before (`TuningConfig.max_loss_of_old`); else the base is. With fewer than three
+    labelled cells none is held back, and the last weights that pass this test
+    are kept.
     """
     return run(tune_steps(data, config, resume=resume), progress)
 
@@ -151,6 +162,7 @@ def tune_steps(
     learned, held_back = split_cells(data, config.validation, config.seed)
     yield LearningStep(0, config.steps, "preparing traces")
     network = build_network(card.architecture, card.arguments, weights)
+    blend = build_network(card.architecture, card.arguments, weights)
     network.train()
     schedule = Schedule(config.steps, config.learning_rate, warm_up=0.2)
     learner = Learner(network, schedule, config.seed, _settings(config, card, data))
@@ -175,8 +187,10 @@ def tune_steps(
         learner.learn(mixed(batch, simulated, learner.rng, n_old))
         at_score = learner.step % config.evaluate_every == 0 or learner.step == config.steps
         if at_score:
-            f1 = event_f1(network, parts, card.threshold)
-            _note(learner, f1, event_f1(network, old, card.threshold), config)
+            _between(blend, weights, learner.weights(), config.share)
+            f1 = event_f1(blend, parts, card.threshold)
+            if _note(learner, f1, event_f1(blend, old, card.threshold), config):
+                learner.keep_as_best(blend)
         if learner.step % SAVE_EVERY == 0:
             learner.save(unfinished)
         yield _step(learner, config, scores=at_score)
@@ -216,16 +230,30 @@ def split_cells(
 # Stopping in time --------------------------------------------------------------
 
 
-def _note(learner: Learner, f1: float, old: float, config: TuningConfig) -> None:
-    """Keep the weights if they are the best that have not unlearned the old task."""
+def _between(
+    network: torch.nn.Module,
+    base: Mapping[str, NDArray[Any]],
+    learned: Mapping[str, NDArray[Any]],
+    share: float,
+) -> None:
+    """Give a network weights on the straight line from one set to another."""
+    import torch
+
+    mean = {name: base[name] + share * (learned[name] - base[name]) for name in base}
+    network.load_state_dict({name: torch.from_numpy(values) for name, values in mean.items()})
+
+
+def _note(learner: Learner, f1: float, old: float, config: TuningConfig) -> bool:
+    """Whether scores are the best so far of weights that have not unlearned the old task."""
     notes = learner.notes
     best = notes["f1"][notes["best"]]
     notes["f1"].append(f1)
     notes["old"].append(old)
     remembers = not old < notes["old"][0] - config.max_loss_of_old
-    if remembers and (math.isnan(f1) or math.isnan(best) or f1 > best + _LEAST_GAIN):
+    better = remembers and (math.isnan(f1) or math.isnan(best) or f1 >= best)
+    if better:
         notes["best"] = len(notes["f1"]) - 1
-        learner.keep_as_best()
+    return better
 
 
 def _is_over(learner: Learner, config: TuningConfig) -> bool:

@@ -18,8 +18,6 @@ from napari_caltrig.transients.spans import spans_from_probabilities
 if TYPE_CHECKING:
     import torch
 
-_WINDOW, _CONTEXT, _ROWS = 1024, 96, 32
-
 
 @dataclass(frozen=True, eq=False)
 class ScoredTraces:
@@ -102,7 +100,9 @@ def event_f1(network: torch.nn.Module, parts: list[ScoredTraces], threshold: flo
 
 
 def _f1(network: torch.nn.Module, part: ScoredTraces, threshold: float) -> float:
-    p = probabilities(network, part.features)
+    from napari_caltrig.transients.windows import read_probabilities
+
+    p = np.stack(read_probabilities(network, list(part.features)))
     p[~part.alive] = 0
     p = np.repeat(p, part.frames_per_step, axis=1)[:, : part.dff.shape[1]]
     p[~np.isfinite(part.dff)] = 0
@@ -110,33 +110,3 @@ def _f1(network: torch.nn.Module, part: ScoredTraces, threshold: float) -> float
     row, onset = found["unit_id"].to_numpy(), found["onset"].to_numpy()
     found = found[~part.open_frames[row, onset]]
     return score_transients(found, part.truth, part.frame_rate).f1
-
-
-def probabilities(network: torch.nn.Module, features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probability of each step of the network, shape (cells, steps).
-
-    Parameters
-    ----------
-    network
-        On the CPU.
-    features
-        Shape (cells, channels, steps).
-    """
-    import torch
-
-    window = int(getattr(network, "window", _WINDOW))
-    context = int(getattr(network, "context", _CONTEXT))
-    n_cells, _, n_steps = features.shape
-    width = min(n_steps, window + 2 * context)
-    starts = [*range(0, n_steps - width, window), n_steps - width]
-    places = [(cell, start) for cell in range(n_cells) for start in starts]
-    result = np.zeros((n_cells, n_steps), dtype=np.float32)
-    for k in range(0, len(places), _ROWS):
-        part = places[k : k + _ROWS]
-        batch = np.stack([features[cell, :, start : start + width] for cell, start in part])
-        with torch.inference_mode():
-            p = torch.sigmoid(network(torch.from_numpy(batch))).numpy()
-        for (cell, start), one in zip(part, p, strict=True):
-            first = context if start else 0  # those frames lack context; the window before has it
-            result[cell, start + first : start + width] = one[first:]
-    return result

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 PLUGIN = "napari-caltrig"
 
 _FILE_FILTER = (
-    "Results and movies (*.caltrig *.hdf5 *.h5 *.nc *.mmap *.tif *.tiff *.avi *.mp4 *.mkv *.mov)"
+    "Results and movies (*.caltrig *.ini *.hdf5 *.h5 *.nwb *.nc *.mmap *.mat *.csv "
+    "*.tif *.tiff *.avi *.mp4 *.mkv *.mov)"
     ";;All files (*)"
 )
 
@@ -39,8 +40,11 @@ def open_file(viewer: Viewer) -> None:
         open_path(viewer, file)
 
 
-def open_path(viewer: Viewer, path: str | Path) -> None:
-    """Open a recording in the background, then show its layers and the workspace."""
+def open_path(viewer: Viewer, path: str | Path, *, tabify: bool = False) -> None:
+    """Open a recording in the background, then show its layers and the workspace.
+
+    With `tabify` the workspace shares the place of the docks that are there.
+    """
     from napari_caltrig.steps import Step, Steps
     from napari_caltrig.viewer import work
     from napari_caltrig.viewer.reader import get_reader, read
@@ -51,7 +55,7 @@ def open_path(viewer: Viewer, path: str | Path) -> None:
 
     def show(layers: list[Any]) -> None:
         add_layer_data(viewer, layers)
-        show_workspace(viewer)
+        show_workspace(viewer, tabify=tabify)
 
     work.start(steps, on_done=show)
 
@@ -64,14 +68,29 @@ def add_layer_data(viewer: Viewer, layers: list[Any]) -> None:
         viewer.add_layer(Layer.create(data, attributes, kind))
 
 
-def show_workspace(viewer: Viewer) -> Any:
+def show_workspace(viewer: Viewer, *, tabify: bool = False) -> Any:
     """Open the workspace, or bring it to the front; returns the widget."""
-    return _show_widget(viewer, "Workspace", tabify=False)
+    return _show_widget(viewer, "Workspace", tabify=tabify)
 
 
 def show_find_cells(viewer: Viewer) -> Any:
     """Open the panel that finds cells in movies; returns the widget."""
     return _show_widget(viewer, "Find cells", tabify=True)
+
+
+def show_export(viewer: Viewer) -> Any:
+    """Open the panel that exports; returns the widget."""
+    return _show_widget(viewer, "Export", tabify=True)
+
+
+def show_results(viewer: Viewer) -> Any:
+    """Open the panel of tables and figures; returns the widget."""
+    return _show_widget(viewer, "Results", tabify=True)
+
+
+def show_panel(viewer: Viewer, name: str) -> Any:
+    """Open any of our panels by its name in the menu; returns the widget."""
+    return _show_widget(viewer, name, tabify=True)
 
 
 def _show_widget(viewer: Viewer, name: str, *, tabify: bool) -> Any:

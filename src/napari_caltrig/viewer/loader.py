@@ -29,6 +29,7 @@ class TraceLoader:
         self._wanted: list[TraceKey] = []
         self._failed: set[TraceKey] = set()
         self._job: Any = None
+        self._again = False
 
     def want(self, keys: Iterable[TraceKey]) -> None:
         """Load these traces, unless they are there or cannot be had."""
@@ -38,6 +39,8 @@ class TraceLoader:
             for k in keys
             if k not in self._failed and session.has_trace(*k) and session.trace(*k) is None
         ]
+        # What is being loaded may be out of date by now: look again when it is there.
+        self._again = True
         if self._wanted and self._job is None:
             self._start()
 
@@ -50,6 +53,7 @@ class TraceLoader:
 
     def _start(self) -> None:
         keys = self._wanted
+        self._again = False
         self._on_busy(True)
 
         def fail(error: Exception) -> None:
@@ -59,7 +63,7 @@ class TraceLoader:
         def end() -> None:
             self._job = None
             self._on_busy(False)
-            if self._wanted != keys:
+            if self._again:
                 self.want(self._wanted)
 
         self._job = work.start(

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from napari_caltrig.recording import Recording
 
-Role = Literal["movie", "summary", "footprints", "missed", "selection", "rois", "probability"]
+Role = Literal[
+    "movie", "summary", "footprints", "missed", "selection", "rois", "probability", "extra"
+]
 
 _MAX_KEPT = 16
 _recordings: OrderedDict[str, Recording] = OrderedDict()

@@ -13,18 +13,22 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
     from numpy.typing import NDArray
 
+    from napari_caltrig.cells.proposals import Proposals
     from napari_caltrig.recording import Footprints
     from napari_caltrig.session import Session
 
 ROIS = "ROIs"
-NEW_COLOR = (1.0, 0.62, 0.1, 1.0)
+BELOW = "ROIs below the threshold"
+PROBABILITY = "cell probability"
 KNOWN_COLOR = (0.7, 0.7, 0.7, 0.5)
+OWN_COLOR = (1.0, 1.0, 1.0, 1.0)
+BELOW_COLOR = (0.9, 0.3, 0.25, 0.8)
 # Two footprints that share this part of the smaller one are the same cell.
 SAME_CELL = 0.5
 
 
 def show_rois(viewer: Any, movie: Image, rois: Footprints, table: pd.DataFrame) -> Labels:
-    """Show ROIs as labels (``id + 1``) over their movie, the new ones in orange.
+    """Show ROIs as labels (``id + 1``) over their movie, the new ones coloured by confidence.
 
     Parameters
     ----------
@@ -42,27 +46,76 @@ def show_rois(viewer: Any, movie: Image, rois: Footprints, table: pd.DataFrame) 
     Labels
         The layer, new or updated.
     """
+    features = table.reset_index().round({"confidence": 3, "overlap": 2})
+    return _show(viewer, movie, ROIS, rois, features, roi_colors(table))
+
+
+def show_below(
+    viewer: Any, movie: Image, below: Footprints, table: pd.DataFrame, *, visible: bool
+) -> None:
+    """Show candidates below the threshold with the reason; take them away if not `visible`.
+
+    Parameters
+    ----------
+    viewer, movie
+        See `show_rois`.
+    below, table
+        Candidates, and what `reasons_table` says of them.
+    visible
+        Whether they are wanted.
+    """
+    if visible and len(below):
+        active = viewer.layers.selection.active
+        colors = dict.fromkeys(table.index.tolist(), BELOW_COLOR)
+        features = table.reset_index().round({"confidence": 3})
+        _show(viewer, movie, BELOW, below, features, colors)
+        viewer.layers.selection.active = active
+    elif BELOW in viewer.layers:
+        viewer.layers.remove(BELOW)
+
+
+def roi_colors(table: pd.DataFrame) -> dict[int, tuple[float, ...]]:
+    """Colour per ROI: by confidence, grey over a known cell, white where made by hand."""
+    from napari.utils.colormaps import ensure_colormap
+
+    colors = ensure_colormap("viridis").map(table["confidence"].fillna(1).to_numpy())
+    return {
+        roi: KNOWN_COLOR if new != "new" else OWN_COLOR if origin != "network" else tuple(color)
+        for roi, new, origin, color in zip(
+            table.index.tolist(), table["new"], table["origin"], colors, strict=True
+        )
+    }
+
+
+def _show(
+    viewer: Any,
+    movie: Image,
+    name: str,
+    rois: Footprints,
+    features: pd.DataFrame,
+    colors: dict[int, tuple[float, ...]],
+) -> Labels:
     from napari.layers import Labels
     from napari.utils.colormaps import DirectLabelColormap
 
-    labels = rois.to_labels(0.5)
-    features = table.reset_index().round({"confidence": 3, "overlap": 2})
+    # One type whatever the ids: napari draws nothing after a change of type.
+    labels = rois.to_labels(0.5).astype(np.uint16)
+    features = features.copy()
     features.insert(0, "index", features["ROI"] + 1)
-    colors: dict[int | None, Any] = {None: (0, 0, 0, 0), 0: (0, 0, 0, 0)}
-    for roi, new in zip(table.index.tolist(), table["new"] == "new", strict=True):
-        colors[roi + 1] = NEW_COLOR if new else KNOWN_COLOR
+    table: dict[int | None, Any] = {None: (0, 0, 0, 0), 0: (0, 0, 0, 0)}
+    table |= {roi + 1: color for roi, color in colors.items()}
     for layer in viewer.layers:
-        if layer.name == ROIS and isinstance(layer, Labels) and layer.data.shape == labels.shape:
+        if layer.name == name and isinstance(layer, Labels) and layer.data.shape == labels.shape:
             layer.data = labels
             layer.features = features
-            layer.colormap = DirectLabelColormap(color_dict=colors)
+            layer.colormap = DirectLabelColormap(color_dict=table)
             return layer
     layer = Labels(
         labels,
-        name=ROIS,
+        name=name,
         opacity=1.0,
         features=features,
-        colormap=DirectLabelColormap(color_dict=colors),
+        colormap=DirectLabelColormap(color_dict=table),
         scale=movie.scale[-2:],
         translate=movie.translate[-2:],
         axis_labels=("y", "x"),
@@ -70,6 +123,43 @@ def show_rois(viewer: Any, movie: Image, rois: Footprints, table: pd.DataFrame) 
     layer.contour = 1
     viewer.add_layer(layer)
     return layer
+
+
+def show_image(viewer: Any, movie: Image, name: str, image: NDArray[Any], *, visible: bool) -> None:
+    """Show an image of the field below the ROIs, or take it away.
+
+    Parameters
+    ----------
+    viewer, movie
+        See `show_rois`.
+    name
+        Of the layer.
+    image
+        Shape (Y, X).
+    visible
+        Whether it is wanted.
+    """
+    from napari.layers import Image
+
+    from napari_caltrig.viewer.layers import contrast_limits
+
+    if name in viewer.layers:
+        viewer.layers.remove(name)
+    if not visible:
+        return
+    probable = name == PROBABILITY
+    layer = Image(
+        image,
+        name=name,
+        scale=movie.scale[-2:],
+        translate=movie.translate[-2:],
+        colormap="magma" if probable else "gray",
+        contrast_limits=(0, 1) if probable else contrast_limits(image),
+        axis_labels=("y", "x"),
+    )
+    active = viewer.layers.selection.active
+    viewer.layers.insert(viewer.layers.index(movie) + 1, layer)
+    viewer.layers.selection.active = active
 
 
 def overlap_with_cells(rois: Footprints, session: Session | None) -> NDArray[np.float64]:
@@ -104,15 +194,36 @@ def overlap_with_cells(rois: Footprints, session: Session | None) -> NDArray[np.
     return np.asarray((shared / np.maximum(smaller, 1)).max(axis=1))
 
 
-def roi_table(rois: Footprints, session: Session | None) -> pd.DataFrame:
-    """One row per ROI: ``confidence``, ``area`` (pixels), ``overlap`` with cells, ``new``."""
+def roi_table(
+    rois: Footprints, session: Session | None, proposals: Proposals | None = None
+) -> pd.DataFrame:
+    """One row per ROI.
+
+    Parameters
+    ----------
+    rois
+        Proposed cells.
+    session
+        Whose cells are known; None: nothing is known.
+    proposals
+        Know how each ROI came about; None: all are the network's.
+
+    Returns
+    -------
+    DataFrame
+        ``confidence`` (NaN where made by hand), ``area`` (pixels), ``overlap`` with cells (0 to
+        1), ``new`` (``"new"``, ``"known"``), ``origin``.
+    """
     overlap = overlap_with_cells(rois, session)
+    ids = rois.unit_ids.tolist()
+    origins = ["network" if proposals is None else proposals.origin(u) for u in ids]
     return pd.DataFrame(
         {
             "confidence": rois.scores if rois.scores is not None else np.nan,
             "area": rois.areas(0.5),
             "overlap": overlap,
             "new": np.where(overlap < SAME_CELL, "new", "known"),
+            "origin": origins,
         },
         index=pd.Index(rois.unit_ids, name="ROI"),
     )
@@ -134,13 +245,14 @@ def accept_rois(session: Session, rois: Footprints, chosen: Sequence[int]) -> li
         pixels, weights = rois.pixels(roi)
         keep = weights >= 0.5 * weights.max()
         score = None if rois.scores is None else float(rois.scores[rois.index_of(roi)])
+        by_hand = score is None or not np.isfinite(score)
         cell = MissedCell(
             unit_id,
             pixels[keep],
             shape=rois.shape,
             weights=weights[keep],
-            source="detector",
-            confidence=score,
+            source="painted" if by_hand else "detector",
+            confidence=None if by_hand else score,
         )
         edits.append(SetMissedCell(cell))
     if not edits:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from napari_caltrig.viewer import settings
+from napari_caltrig.viewer.colors import BY_CELL
 from napari_caltrig.viewer.link import ViewerLink
 from napari_caltrig.viewer.links import Links
 from napari_caltrig.viewer.registry import Tag, curation_file_of, recording_of, tag_of
@@ -112,8 +114,31 @@ class Sessions:
         if store.notice:
             show_info(store.notice)
         session = Session(recording, store)
-        self._open[tag["dataset_id"]] = (session, ViewerLink(self._viewer, session, tag))
+        _take_over_decisions(session)
+        self._take_settings(recording.path)
+        link = ViewerLink(self._viewer, session, tag)
+        wanted = settings.current()
+        if wanted.color_by != BY_CELL:
+            link.set_color_by(wanted.color_by)
+        if wanted.filled:
+            link.set_filled(True)
+        self._open[tag["dataset_id"]] = (session, link)
         self.opened.emit(session)
+
+    def _take_settings(self, path: Path) -> None:
+        """Let the settings file of the recording's project hold, if it has one."""
+        from napari.utils.notifications import show_warning
+
+        from napari_caltrig.recording import FormatError
+        from napari_caltrig.settings import find_settings
+
+        file = find_settings(path)
+        if file is None:
+            return
+        try:
+            settings.use_project(file)
+        except FormatError as error:
+            show_warning(str(error))
 
     def _on_removed(self, event: Any) -> None:
         tag = tag_of(event.value)
@@ -128,3 +153,24 @@ class Sessions:
         link.disconnect()
         self.closed.emit(session)
         session.store.close()
+
+
+def _take_over_decisions(session: Session) -> None:
+    """Begin a new curation with what was decided in the program that wrote the recording."""
+    from napari.utils.notifications import show_info
+
+    from napari_caltrig.curation import CurationError, adoption
+    from napari_caltrig.formats import decisions_of
+    from napari_caltrig.viewer.work import notify_error
+
+    if session.store.read_only or session.store.path.exists():
+        return
+    source = session.recording.format
+    try:
+        found = decisions_of(session.recording)
+        edit = None if found is None else adoption(found, session.curation, source)
+        if edit is not None:
+            session.do(edit)
+            show_info(f"The decisions in this {source} file were taken over; undo takes them back.")
+    except (CurationError, ValueError) as error:
+        notify_error(error)

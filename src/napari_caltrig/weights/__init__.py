@@ -55,6 +55,8 @@ class ModelCard:
         Data, configuration and the command that reproduces the weights.
     scores
         What was measured, and on what.
+    calibration
+        What turns features of a candidate cell into its confidence (cells only).
     sha256
         Of the ``.safetensors`` file; filled in by `save_model`.
     """
@@ -70,6 +72,7 @@ class ModelCard:
     seed: int = 0
     training: Mapping[str, Any] = field(default_factory=dict)
     scores: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
 
 

@@ -9,11 +9,14 @@ import pandas as pd
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
 from qtpy.QtGui import QBrush, QColor
 
+from napari_caltrig.session_cells import COLUMNS
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 _STATUS_COLORS = {"accepted": QColor("#4caf50"), "rejected": QColor("#e05555")}
-_HEADERS = {"unit_id": "cell"}
+_HEADERS = {"unit_id": "cell", "peak_dff": "peak dF/F", "rate": "/ min"}
+_MEANINGS = COLUMNS
 _OPERATORS = ("<", ">", "==", "!=")
 
 
@@ -36,6 +39,7 @@ class CellTableModel(QAbstractTableModel):
         self._order = np.arange(len(table))
         self._sorted_by: tuple[int, bool] | None = None
         self._filter = ""
+        self._ranges: Callable[[pd.DataFrame], np.ndarray] | None = None
 
     # Qt ----------------------------------------------------------------------
 
@@ -49,8 +53,13 @@ class CellTableModel(QAbstractTableModel):
 
     def headerData(self, section: int, orientation: Any, role: int = 0) -> Any:
         """Column names."""
-        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return _HEADERS.get(self._columns[section], self._columns[section])
+        if orientation != Qt.Orientation.Horizontal:
+            return None
+        name = self._columns[section]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return _HEADERS.get(name, name)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return f"{name}: {_MEANINGS[name]}" if name in _MEANINGS else name
         return None
 
     def data(self, index: QModelIndex, role: int = 0) -> Any:
@@ -117,6 +126,11 @@ class CellTableModel(QAbstractTableModel):
         self._filter = text
         self._rearrange()
 
+    def set_ranges(self, mask: Callable[[pd.DataFrame], np.ndarray] | None) -> None:
+        """Show only cells that this lets through, beside the filter."""
+        self._ranges = mask
+        self._rearrange()
+
     def set_table(self, table: pd.DataFrame) -> None:
         """Show other values; sorting and filter stay. Same cells: fields only are redrawn."""
         same_cells = table.index.equals(self._table.index)
@@ -139,7 +153,10 @@ class CellTableModel(QAbstractTableModel):
         self.endResetModel()
 
     def _arranged(self) -> np.ndarray:
-        keep = np.flatnonzero(_matches(self._table, self._filter))
+        mask = _matches(self._table, self._filter)
+        if self._ranges is not None:
+            mask &= self._ranges(self._table)
+        keep = np.flatnonzero(mask)
         if self._sorted_by is None:
             return keep
         column, ascending = self._sorted_by

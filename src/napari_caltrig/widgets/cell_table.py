@@ -17,7 +17,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_caltrig.viewer.links import Links
+from napari_caltrig.widgets.cell_histograms import CellHistograms
 from napari_caltrig.widgets.cell_model import CellTableModel
+from napari_caltrig.widgets.parts import tool
 
 if TYPE_CHECKING:
     from napari_caltrig.curation import Change
@@ -47,18 +49,25 @@ class CellTable(QWidget):
             + ", ".join(self.model.columns)
         )
         self._count = QLabel()
+        self.histograms = CellHistograms(session.cell_table)
+        self.histograms.setVisible(False)
+        self.ranges = tool("▁▅▂", "Filter by dragging histograms", self._toggle, checkable=True)
         bar = QHBoxLayout()
         bar.addWidget(self.filter, 1)
+        bar.addWidget(self.ranges)
         bar.addWidget(self._count)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(3)
         layout.addLayout(bar)
+        layout.addWidget(self.histograms)
         layout.addWidget(self.view, 1)
         self._links = Links(
             (session.selection_changed, self._show_selection),
             (session.curation_changed, self._show_change),
             (session.measures_changed, self._refresh),
             (self.filter.textChanged, self._on_filter),
+            (self.histograms.changed, self._on_ranges),
             (self.model.modelReset, self._on_reset),
             (self.view.selectionModel().selectionChanged, self._push_selection),
         )
@@ -88,8 +97,15 @@ class CellTable(QWidget):
         """Cells that pass the filter, from top to bottom."""
         return self.model.unit_ids
 
+    def _toggle(self) -> None:
+        self.histograms.setVisible(self.ranges.isChecked())
+
+    def _on_ranges(self) -> None:
+        self.model.set_ranges(self.histograms.mask)
+
     def _refresh(self) -> None:
         self.model.set_table(self._session.cell_table())
+        self.histograms.refresh()
 
     def _show_change(self, change: Change) -> None:
         self._refresh()
@@ -144,4 +160,18 @@ class CellTable(QWidget):
         self._links.disconnect()
 
 
-_WIDTHS = {"unit_id": 48, "status": 84, "SNR": 52, "transients": 76, "area": 48, "reason": 110}
+_WIDTHS = {
+    "unit_id": 44,
+    "status": 82,
+    "SNR": 50,
+    "transients": 74,
+    "rate": 48,
+    "peak_dff": 70,
+    "area": 46,
+    "circularity": 74,
+    "reason": 110,
+    "group": 90,
+    "note": 120,
+    "y": 46,
+    "x": 46,
+}

@@ -19,9 +19,10 @@ from napari_caltrig.viewer.commands import show_workspace
 from napari_caltrig.viewer.links import Links
 from napari_caltrig.viewer.sessions import sessions_of
 from napari_caltrig.widgets.compare_results import CompareResults
+from napari_caltrig.widgets.docking import TabbedPanel
 from napari_caltrig.widgets.job import JobRow
 from napari_caltrig.widgets.method_choice import METHOD_NAMES, METHOD_TIPS, MethodChoice
-from napari_caltrig.widgets.trace_items import proposal_color
+from napari_caltrig.widgets.trace_colors import method_color
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 _CHECKED = ("network", "rule", "oasis")
 
 
-class CompareMethods(QWidget):
+class CompareMethods(TabbedPanel):
     """Runs several methods on the selected cells and compares what they find.
 
     Parameters
@@ -79,7 +80,7 @@ class CompareMethods(QWidget):
             box = QCheckBox(name)
             box.setChecked(method in _CHECKED)
             box.setToolTip(METHOD_TIPS[method])
-            box.setStyleSheet(f"QCheckBox {{ color: {proposal_color(method)}; }}")
+            box.setStyleSheet(f"QCheckBox {{ color: {method_color(method)}; }}")
             self.methods[method] = box
             grid.addWidget(box, i // 2, i % 2)
         self._form.addRow("Tolerance", self.tolerance)

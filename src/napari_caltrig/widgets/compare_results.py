@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 from napari_caltrig.widgets.confirm_mode import ConfirmModeMenu, apply_confirmed
 from napari_caltrig.widgets.job import JobRow
 from napari_caltrig.widgets.method_choice import METHOD_NAMES
-from napari_caltrig.widgets.trace_items import proposal_color
+from napari_caltrig.widgets.trace_colors import method_color
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,7 +202,7 @@ def _fill(
     whole: tuple[str, ...] = (),
 ) -> None:
     """Show numbers; the names of methods in their colours."""
-    colors = {short: proposal_color(method) for method, short in _SHORT.items()}
+    colors = {short: method_color(method) for method, short in _SHORT.items()}
     table.setRowCount(len(values))
     table.setColumnCount(values.shape[1])
     for column, name in enumerate(headers):

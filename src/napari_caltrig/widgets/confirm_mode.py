@@ -55,9 +55,14 @@ class ConfirmModeMenu(QComboBox):
 
 
 def apply_confirmed(session: Session, change: Confirmed) -> bool:
-    """Make one edit of a confirmation; False, and a notification, where that fails."""
+    """Make one edit of a confirmation, none where nothing changes.
+
+    Returns False, after a notification, where that fails.
+    """
     from napari_caltrig.curation import CurationError, ReplaceTransients, numbered
 
+    if not change.removed and change.added.empty:
+        return True
     try:
         new = numbered(change.added, session.curation)
         session.do(ReplaceTransients(change.removed, new))

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QItemSelection, QItemSelectionModel, Qt, QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
-    QAbstractItemView,
+    QCheckBox,
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QTableView,
     QVBoxLayout,
-    QWidget,
 )
 from superqt import QLabeledDoubleSlider
 
 from napari_caltrig.viewer import rois as roi_layer
 from napari_caltrig.viewer.commands import show_workspace
 from napari_caltrig.viewer.links import Links
+from napari_caltrig.viewer.roi_editing import RoiEditor
 from napari_caltrig.viewer.sessions import sessions_of
 from napari_caltrig.viewer.work import notify_error
-from napari_caltrig.weights import list_models
-from napari_caltrig.widgets.cell_model import CellTableModel
+from napari_caltrig.widgets.docking import TabbedPanel
+from napari_caltrig.widgets.image_choice import ImageChoice
 from napari_caltrig.widgets.job import JobRow
+from napari_caltrig.widgets.model_menu import ModelMenu
+from napari_caltrig.widgets.popup import PopupButton
+from napari_caltrig.widgets.roi_table import RoiTable
+from napari_caltrig.widgets.roi_tools import RoiTools
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,11 +39,13 @@ if TYPE_CHECKING:
     from napari_caltrig.recording import Footprints
     from napari_caltrig.session import Session
     from napari_caltrig.steps import Steps
+    from napari_caltrig.viewer.link import ViewerLink
 
 _SLIDER_MS = 60
+_BELOW = "Show what was rejected, and why"
 
 
-class FindCells(QWidget):
+class FindCells(TabbedPanel):
     """Looks for cells in an image layer.
 
     Parameters
@@ -52,20 +57,25 @@ class FindCells(QWidget):
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self._found: Any = None
+        self.editor = RoiEditor()
         self._movie: Any = None
         self._layer: Any = None
-        self.rois: Footprints | None = None
         self._build_choices()
         self.job = JobRow("Find cells", self._make_steps, self._finish)
         self.threshold = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
         self.threshold.setRange(0.01, 0.99)
         self.threshold.setEnabled(False)
         self.threshold.setToolTip("Smallest probability; the network does not run again")
-        self.table = QTableView()
+        self.images = ImageChoice()
+        self.below = QCheckBox(_BELOW)
+        self.tools = RoiTools(
+            lambda: self._attempt(lambda: self.editor.merge(self.selected_rois)),
+            lambda: self._attempt(lambda: self.editor.split(self.selected_rois)),
+            self.editor.undo,
+        )
+        self.table = RoiTable()
         self.summary = QLabel("Choose a movie or an image and press “Find cells”.")
         self.summary.setWordWrap(True)
-        self._build_table()
         self._build_layout()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -76,12 +86,17 @@ class FindCells(QWidget):
             (self.model.currentIndexChanged, self._show_threshold),
             (self.threshold.valueChanged, self._timer.start),
             (self._timer.timeout, self._apply_threshold),
+            (self.editor.changed, self._show_rois),
+            (self.images.changed, self._show_image),
+            (self.below.toggled, self._show_below),
+            (self.tools.tool_changed, self._set_tool),
         )
         napari_viewer.mouse_drag_callbacks.append(self._on_mouse)
         self._list_movies()
         self._show_threshold()
-        self.setMinimumWidth(340)
+        self.setMinimumWidth(360)
         self.destroyed.connect(_Disconnect(self._links, napari_viewer, self._on_mouse))
+        self._enable()
 
     # Building ----------------------------------------------------------------
 
@@ -93,28 +108,7 @@ class FindCells(QWidget):
         self.diameter.setSpecialValueText("estimate")
         self.diameter.setSuffix(" px")
         self.diameter.setToolTip("Diameter of a cell; 0 lets it be estimated")
-        self.model = QComboBox()
-        self._cards = list_models("cells")
-        for card in self._cards:
-            self.model.addItem(f"{card.name} {card.version}", card.name)
-            self.model.setItemData(
-                self.model.count() - 1, card.description, Qt.ItemDataRole.ToolTipRole
-            )
-        compact = self.model.findData("compact")
-        self.model.setCurrentIndex(max(compact, 0))
-
-    def _build_table(self) -> None:
-        self._rows = CellTableModel(_empty_table())
-        self.table.setModel(self._rows)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.table.setSortingEnabled(True)
-        self.table.sortByColumn(1, Qt.SortOrder.DescendingOrder)
-        self.table.verticalHeader().setVisible(False)
-        self.table.verticalHeader().setDefaultSectionSize(22)
-        self.table.setColumnWidth(0, 48)
-        for column in range(1, 5):
-            self.table.setColumnWidth(column, 76)
+        self.model = ModelMenu("cells")
 
     def _build_layout(self) -> None:
         form = QFormLayout()
@@ -135,6 +129,13 @@ class FindCells(QWidget):
         layout = QVBoxLayout(self)
         layout.addLayout(form)
         layout.addWidget(self.summary)
+        shown = QHBoxLayout()
+        shown.addWidget(
+            PopupButton("Images", self.images, "Show what the network saw, and what it said")
+        )
+        shown.addWidget(self.below, 1)
+        layout.addLayout(shown)
+        layout.addWidget(self.tools)
         layout.addWidget(self.table, 1)
         layout.addLayout(row)
 
@@ -178,83 +179,149 @@ class FindCells(QWidget):
         return steps
 
     def _finish(self, found: Any) -> None:
-        self._found = found
-        self.threshold.setEnabled(True)
-        self._apply_threshold()
+        self.images.offer(found)
+        self.editor.start(found, self.threshold.value())
+
+    def _enable(self) -> None:
+        there = self.editor.proposals is not None
+        for part in (self.threshold, self.images, self.below, self.tools):
+            part.setEnabled(there)
+        self.tools.undo.setEnabled(self.editor.can_undo)
 
     def _show_threshold(self, *_: Any) -> None:
-        index = self.model.currentIndex()
-        if 0 <= index < len(self._cards):
-            self.threshold.setValue(self._cards[index].threshold)
+        if self.model.card is not None:
+            self.threshold.setValue(self.model.card.threshold)
 
     def _apply_threshold(self) -> None:
-        if self._found is None:
-            return
-        from napari_caltrig.cells import footprints_from_probabilities
+        self.editor.set_threshold(self.threshold.value())
 
-        self.rois = footprints_from_probabilities(self._found, self.threshold.value())
-        self._show_rois()
+    # Showing -----------------------------------------------------------------
 
-    def _show_rois(self) -> None:
-        if self.rois is None:
+    @property
+    def rois(self) -> Footprints | None:
+        """The ROIs that are shown, None before the first search."""
+        return self.editor.rois
+
+    def _show_rois(self, select: list[int]) -> None:
+        proposals, rois = self.editor.proposals, self.editor.rois
+        if rois is None or proposals is None:
             return
-        table = roi_layer.roi_table(self.rois, self._session())
-        self._layer = roi_layer.show_rois(self._viewer, self._movie, self.rois, table)
-        self._rows.set_table(table)
+        self._enable()
+        table = roi_layer.roi_table(rois, self._session(), proposals)
+        self._layer = roi_layer.show_rois(self._viewer, self._movie, rois, table)
+        self.table.set_table(table)
+        self._show_below()
         estimated = "" if self.diameter.value() else ", estimated: if it looks wrong, set it above"
         self.summary.setText(
-            f"{len(table)} ROIs, {int((table['new'] == 'new').sum())} of them new. "
-            f"Cell diameter {self._found.diameter:.1f} px{estimated}. "
-            "Click an ROI in the image to select it."
+            f"{len(table)} ROIs, {int((table['new'] == 'new').sum())} of them new; coloured by "
+            "confidence (yellow: sure), grey over known cells, white by hand. "
+            f"Cell diameter {proposals.found.diameter:.1f} px{estimated}."
         )
+        if select:
+            self.select_rois(select)
+
+    def _show_below(self, *_: Any) -> None:
+        from napari_caltrig.cells.proposals import reasons_table
+
+        if self.editor.proposals is None:
+            return
+        below, reasons = self.editor.below()
+        table = reasons_table(below, reasons)
+        shown = self.below.isChecked()
+        roi_layer.show_below(self._viewer, self._movie, below, table, visible=shown)
+        counts = table["reason"].value_counts()
+        listed = ", ".join(f"{n} {reason}" for reason, n in counts.items()) or "nothing"
+        self.below.setText(f"Show the {len(table)} rejected" if len(table) else _BELOW)
+        self.below.setToolTip(f"{listed}. Point at one to read the reason below the image")
+
+    def _show_image(self, name: str, on: bool) -> None:
+        if self.editor.proposals is not None:
+            image = self.images.image(name)
+            roi_layer.show_image(self._viewer, self._movie, name, image, visible=on)
+
+    # Clicks ------------------------------------------------------------------
+
+    def _attempt(self, act: Callable[[], None]) -> None:
+        """Change ROIs, or say why that is not possible."""
+        try:
+            act()
+        except ValueError as error:
+            notify_error(error)
+
+    def click(self, y: float, x: float, *, add: bool = False) -> None:
+        """Do what the tool does, at a point of the image.
+
+        Parameters
+        ----------
+        y, x
+            In pixels.
+        add
+            Selecting: one more.
+        """
+        if self.rois is None:
+            return
+        height, width = self.rois.shape
+        if not (0 <= round(y) < height and 0 <= round(x) < width):
+            return
+        tool = self.tools.tool
+        if tool == "grow":
+            self._attempt(lambda: self.editor.grow(y, x))
+            return
+        hit = self.rois.at(round(y), round(x))
+        if tool == "select":
+            self.select_rois(hit[:1], add=add)
+        elif tool == "reject":
+            self.editor.reject(hit[:1])
+        elif hit:
+            self._accept(hit[:1])
+        elif self.below.isChecked():
+            below, _ = self.editor.below()
+            self._accept(below.at(round(y), round(x))[:1], below)
+
+    def _set_tool(self, tool: str) -> None:
+        """With a session its clicks are lent to us; clicks that select stay with the ROI layer."""
+        link = self._link()
+        if link is not None:
+            link.click_tool = None if tool == "select" else self.click
 
     # Choosing ----------------------------------------------------------------
 
     @property
     def selected_rois(self) -> list[int]:
         """Ids of the ROIs that are selected in the table."""
-        rows = sorted(i.row() for i in self.table.selectionModel().selectedRows())
-        ids = self._rows.unit_ids
-        return [ids[row] for row in rows]
+        return self.table.selected
 
     @property
     def new_rois(self) -> list[int]:
         """Ids of the ROIs that no known cell overlaps."""
-        column = self._rows.columns.index("new")
-        return [
-            u for row, u in enumerate(self._rows.unit_ids) if self._rows.value(row, column) == "new"
-        ]
+        return self.table.new
 
     def select_rois(self, ids: list[int], *, add: bool = False) -> None:
         """Select ROIs in the table."""
-        chosen = QItemSelection()
-        last = self._rows.columnCount() - 1
-        for row in self._rows.rows_of(ids):
-            chosen.select(self._rows.index(row, 0), self._rows.index(row, last))
-            self.table.scrollTo(self._rows.index(row, 0))
-        flag = QItemSelectionModel.SelectionFlag
-        self.table.selectionModel().select(chosen, flag.Toggle if add else flag.ClearAndSelect)
+        self.table.select(ids, add=add)
 
     def _on_mouse(self, viewer: Any, event: Any) -> Any:
-        """Select the ROI under a click while the ROI layer is the active one."""
+        """Clicks while the ROI layer is the active one, or no workspace takes them."""
         layer = self._layer
-        if layer is None or viewer.layers.selection.active != layer or layer.mode != "pan_zoom":
+        if layer is None or layer not in viewer.layers:
+            return
+        selecting = self.tools.tool == "select"
+        active = viewer.layers.selection.active == layer and layer.mode == "pan_zoom"
+        if (selecting and not active) or (not selecting and self._link() is not None):
             return
         add = any(str(m) in ("Shift", "Control") for m in event.modifiers)
-        position = event.position
+        y, x = layer.world_to_data(event.position)[-2:]
         yield
-        if event.type == "mouse_move":
-            return
-        label = layer.get_value(position, world=True)
-        if label:
-            self.select_rois([int(label) - 1], add=add)
+        if event.type != "mouse_move":
+            self.click(float(y), float(x), add=add)
 
-    def _accept(self, chosen: list[int]) -> None:
+    def _accept(self, chosen: list[int], rois: Footprints | None = None) -> None:
         from napari.utils.notifications import show_info
 
         from napari_caltrig.curation import CurationError
 
-        if self.rois is None or not chosen:
+        rois = self.rois if rois is None else rois
+        if rois is None or not chosen:
             show_info("No ROI is chosen.")
             return
         session = self._session() or self._open_workspace()
@@ -265,11 +332,11 @@ class FindCells(QWidget):
             )
             return
         try:
-            unit_ids = roi_layer.accept_rois(session, self.rois, chosen)
+            unit_ids = roi_layer.accept_rois(session, rois, chosen)
         except (CurationError, ValueError) as error:
             notify_error(error)
             return
-        self._show_rois()
+        self._show_rois([])
         session.select(unit_ids)
 
     def _session(self) -> Session | None:
@@ -282,6 +349,10 @@ class FindCells(QWidget):
         shape = tuple(self._movie.data.shape[-2:])
         return next((s for s in sessions.all if s.recording.shape == shape), None)
 
+    def _link(self) -> ViewerLink | None:
+        session, sessions = self._session(), sessions_of(self._viewer)
+        return None if session is None or sessions is None else sessions.link_of(session)
+
     def _open_workspace(self) -> Session | None:
         show_workspace(self._viewer)
         return self._session()
@@ -291,6 +362,7 @@ class FindCells(QWidget):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Let go of the viewer."""
         self.job.stop()
+        self._set_tool("select")
         _Disconnect(self._links, self._viewer, self._on_mouse)()
         super().closeEvent(event)
 
@@ -305,9 +377,3 @@ class _Disconnect:
         self._links.disconnect()
         if self._callback in self._viewer.mouse_drag_callbacks:
             self._viewer.mouse_drag_callbacks.remove(self._callback)
-
-
-def _empty_table() -> Any:
-    from napari_caltrig.recording import Footprints
-
-    return roi_layer.roi_table(Footprints.empty((1, 1)), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QHBoxLayout,
@@ -16,9 +16,14 @@ from qtpy.QtWidgets import (
 
 from napari_caltrig.viewer.links import Links
 from napari_caltrig.viewer.work import notify_error
+from napari_caltrig.widgets.parts import attempt, button, row, tool
 
 if TYPE_CHECKING:
     from napari_caltrig.session import Session
+
+
+_FOLLOW_MS = 1500  # between two looks at the file that another window writes
+_EDIT_TIP = "Edit in this window, once the other one is closed"
 
 
 class Header(QWidget):
@@ -45,8 +50,36 @@ class Header(QWidget):
             layout.addWidget(line)
         self._rate_row = self._build_rate_row()
         layout.addWidget(self._rate_row)
-        self._links = Links((session.curation_changed, self._show))
+        self.edit_here = button("Edit here", _EDIT_TIP, self._edit_here)
+        self.gear = tool("⚙", "Settings: reasons, colours, a project's file", self._settings)
+        self._banner = _line()
+        self._banner_row = QWidget()
+        banner = row(self._banner, self.edit_here)
+        banner.setStretch(0, 1)
+        self._banner_row.setLayout(banner)
+        layout.addWidget(self._banner_row)
+        self._timer = QTimer(self)
+        self._timer.setInterval(_FOLLOW_MS)
+        self._timer.start()
+        self._links = Links(
+            (session.curation_changed, self._show), (self._timer.timeout, self.follow)
+        )
         self._show()
+
+    def follow(self) -> None:
+        """Show what another window has done meanwhile."""
+        if self._session.store.is_stale():
+            attempt(self._session.reload)
+
+    def _edit_here(self) -> None:
+        attempt(lambda: self._session.reload(write=True))
+        if self._session.store.read_only:
+            notify_error(ValueError(self._session.store.notice or "It is still read-only."))
+
+    def _settings(self) -> None:
+        from napari_caltrig.widgets.settings import SettingsDialog
+
+        SettingsDialog(self._session.recording.path.parent, self).exec()
 
     def _build_rate_row(self) -> QWidget:
         row = QWidget()
@@ -81,7 +114,7 @@ class Header(QWidget):
         height, width = recording.shape
         self.facts.setText(
             f"{recording.format} · {len(session.unit_ids)} cells · {recording.n_frames} frames · "
-            f"{height} × {width} px · {rate}"
+            f"{height}\u00a0×\u00a0{width}\u00a0px · {rate}"
         )
         self.facts.setToolTip(f"Frame rate from: {clock.source}")
         method = recording.metadata.get("dff")
@@ -97,11 +130,16 @@ class Header(QWidget):
         mode = "read only" if session.store.read_only else "decisions are kept in"
         self.file.setText(f"{mode} {session.store.path.name}")
         self.file.setToolTip(str(session.store.path))
+        read_only = session.store.read_only
+        self._banner_row.setVisible(read_only)
+        self._banner.setText("<b>Read only.</b> Edits made in the other window appear here.")
+        self._banner.setToolTip(session.store.notice or "")
         unknown = recording.clock.frame_rate is None
         self._rate_row.setVisible(unknown)
 
     def disconnect_all(self) -> None:
-        """Stop listening."""
+        """Stop listening and following."""
+        self._timer.stop()
         self._links.disconnect()
 
 

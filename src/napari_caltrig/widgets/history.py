@@ -91,7 +91,19 @@ class History(QDialog):
             self.list.resizeColumnToContents(column)
         self._show_button()
 
+    def _show_details(self) -> None:
+        """Say by which method the chosen edit came about; the log is read for that one only."""
+        from napari_caltrig.curation.edit import how
+
+        chosen = self.list.selectedItems()
+        text = "Grey edits are undone."
+        if chosen:
+            method = how(self._session.store.edit(chosen[0].data(0, Qt.ItemDataRole.UserRole)))
+            text = f"Method: {method}. {text}"
+        self._hint.setText(text)
+
     def _show_button(self) -> None:
+        self._show_details()
         self.go.setEnabled(bool(self.list.selectedItems()) and not self._session.store.read_only)
 
     def _go(self) -> None:

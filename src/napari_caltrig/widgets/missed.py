@@ -1,23 +1,31 @@
-"""Missed cells: paint a new one, drop the selected ones, look for more."""
+"""Missed cells: paint, outline or grow a new one, edit or drop the selected ones."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+import numpy as np
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QLabel, QMenu, QVBoxLayout, QWidget
 
+from napari_caltrig.viewer import work
 from napari_caltrig.viewer.links import Links
-from napari_caltrig.viewer.work import notify_error
+from napari_caltrig.widgets.parts import attempt, button, row
+from napari_caltrig.widgets.preview import TracePreview
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari_caltrig.cells.preview import DecimatedMovie
     from napari_caltrig.session import Session
+    from napari_caltrig.viewer.drawing import Drawing, Drawn, Tool
     from napari_caltrig.viewer.link import ViewerLink
+
+_PREVIEW_MS = 60  # between two previews while the mouse moves
 
 
 class MissedCells(QWidget):
-    """Buttons for missed cells.
+    """Tools for missed cells.
 
     Parameters
     ----------
@@ -25,6 +33,8 @@ class MissedCells(QWidget):
         Where they live.
     link
         Its layers.
+    drawing
+        For outlines.
     find_cells
         Opens the panel that finds cells in movies.
     activate
@@ -35,6 +45,7 @@ class MissedCells(QWidget):
         self,
         session: Session,
         link: ViewerLink,
+        drawing: Drawing,
         find_cells: Callable[[], Any],
         activate: Callable[[Any], None],
         parent: QWidget | None = None,
@@ -42,59 +53,169 @@ class MissedCells(QWidget):
         super().__init__(parent)
         self._session = session
         self._link = link
+        self._drawing = drawing
         self._activate = activate
-        self.paint = QPushButton("Paint a cell")
-        self.paint.setToolTip(
+        self._movie: DecimatedMovie | None = None
+        self._preparing: Any = None
+        self.paint = button(
+            "Paint",
             "Take napari's brush with a fresh label in the layer “missed cells”.\n"
-            "Undo, eraser and fill work; one label is one cell."
+            "Undo, eraser and fill work; one label is one cell.",
+            self._paint,
         )
-        self.paint.clicked.connect(self._paint)
-        self.remove = QPushButton("Remove")
-        self.remove.setToolTip("Remove the selected missed cells (undo brings them back)")
-        self.remove.clicked.connect(self._remove)
-        self.find = QPushButton("Find cells …")
-        self.find.setToolTip("Let a network look for cells in the movie")
-        self.find.clicked.connect(lambda _=False: find_cells())
+        self.outline = button("Outline", "Draw round a cell: polygon or lasso", self._menu)
+        self.wand = button("Wand", "Click on a cell: it is outlined by itself", self._wand)
+        self.wand.setCheckable(True)
+        self.edit = button("Edit", "Go on painting the selected missed cell", self._edit)
+        self.remove = button(
+            "Remove", "Remove the selected missed cells (undo brings them back)", self._remove
+        )
+        self.find = button("Find cells …", "Let a network look for cells in the movie", find_cells)
+        self.preview = TracePreview()
         self._hint = QLabel()
         self._hint.setWordWrap(True)
-        row = QHBoxLayout()
-        for button in (self.paint, self.remove, self.find):
-            row.addWidget(button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(row)
-        layout.addWidget(self._hint)
+        layout.setSpacing(4)
+        layout.addLayout(row(self.paint, self.outline, self.wand, self.find))
+        bottom = row(self._hint, self.edit, self.remove)
+        bottom.setStretch(0, 1)
+        layout.addLayout(bottom)
+        layout.addWidget(self.preview)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_PREVIEW_MS)
         self._links = Links(
-            (session.selection_changed, self._show), (session.curation_changed, self._show)
+            (session.selection_changed, self._show),
+            (session.curation_changed, self._on_change),
+            (link.missed.stroke_changed, self._preview_soon),
+            (self._timer.timeout, self._preview),
         )
         self._show()
+
+    # Tools -------------------------------------------------------------------
 
     def _paint(self) -> None:
         self._activate(self._link.missed.layer)
         self._link.missed.start_new_cell()
+        self.prepare()
+
+    def _edit(self) -> None:
+        self._activate(self._link.missed.layer)
+        self._link.missed.edit(self._chosen()[0])
+        self.prepare()
+
+    def _menu(self) -> None:
+        menu = QMenu(self)
+        menu.addAction("Polygon (click the corners, double-click ends)", self.draw_polygon)
+        menu.addAction("Lasso (drag round the cell)", self.draw_lasso)
+        menu.exec(self.outline.mapToGlobal(self.outline.rect().bottomLeft()))
+
+    def draw_polygon(self) -> None:
+        """Let the user click the corners of a cell."""
+        self._draw("polygon")
+
+    def draw_lasso(self) -> None:
+        """Let the user drag round a cell."""
+        self._draw("lasso")
+
+    def _draw(self, tool: Tool) -> None:
+        self._drawing.start(tool, self._outlined)
+
+    def _outlined(self, drawn: Drawn) -> None:
+        attempt(lambda: self._link.missed.add(drawn.mask))
+
+    def _wand(self) -> None:
+        self._link.click_tool = self.grow if self.wand.isChecked() else None
+        if self.wand.isChecked():
+            self.prepare()
+            self._show()
+
+    def grow(self, y: float, x: float) -> None:
+        """Grow a missed cell from a point of the image, in pixels."""
+        from napari_caltrig.cells.preview import growing_image, usual_diameter
+        from napari_caltrig.cells.wand import grow_cell
+
+        diameter = usual_diameter(self._session.footprints.areas(0.2))
+        images = list(self._session.recording.summary_images.values())
+        if self._movie is not None:
+            images += [self._movie.mean(), self._movie.activity()]
+        if not images:
+            attempt(self._no_image)
+            return
+        image = growing_image(images, diameter)
+        attempt(lambda: self._link.missed.add(grow_cell(image, (y, x), diameter), "wand"))
+
+    def _no_image(self) -> None:
+        raise ValueError("the movie is still being read for the wand: click again in a moment")
+
+    def _remove(self) -> None:
+        from napari_caltrig.curation import RemoveMissedCells
+
+        attempt(lambda: self._session.do(RemoveMissedCells(self._chosen())))
 
     def _chosen(self) -> tuple[int, ...]:
         missed = self._session.curation.missed_cells
         return tuple(u for u in self._session.selection if u in missed)
 
-    def _remove(self) -> None:
-        from napari_caltrig.curation import CurationError, RemoveMissedCells
+    # Preview -----------------------------------------------------------------
 
-        try:
-            self._session.do(RemoveMissedCells(self._chosen()))
-        except (CurationError, ValueError) as error:
-            notify_error(error)
+    def prepare(self) -> None:
+        """Read a small copy of the movie in the background, for previews."""
+        from napari_caltrig.cells.preview import decimate_steps
+
+        movie = self._session.recording.movie
+        if movie is not None and self._movie is None and self._preparing is None:
+            self._preparing = work.start(
+                lambda: decimate_steps(movie), on_done=self._keep, on_end=self._prepared
+            )
+
+    def _keep(self, movie: DecimatedMovie) -> None:
+        self._movie = movie
+
+    def _prepared(self) -> None:
+        self._preparing = None
+        self._show()
+
+    def _preview_soon(self) -> None:
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def _preview(self) -> None:
+        pixels = self._link.missed.painted_pixels()
+        if self._movie is None or not np.size(pixels):
+            return
+        self.preview.show_trace(self._movie.frames, self._movie.trace(pixels), pixels.size)
+
+    def _on_change(self, change: Any) -> None:
+        if change.missed_cells:
+            self._timer.stop()
+            self.preview.clear()  # the exact trace is on its way to the plot
+        self._show()
 
     def _show(self, *_: Any) -> None:
         writable = not self._session.store.read_only
-        self.paint.setEnabled(writable)
-        self.remove.setEnabled(writable and bool(self._chosen()))
+        movie = self._session.recording.movie is not None
+        for tool in (self.paint, self.outline, self.wand):
+            tool.setEnabled(writable)
+        chosen = self._chosen()
+        self.edit.setEnabled(writable and len(chosen) == 1)
+        self.remove.setEnabled(writable and bool(chosen))
+        self.wand.setChecked(self._link.click_tool == self.grow)
         n = len(self._session.curation.missed_cells)
-        text = f"{n} missed cell{'s' * (n != 1)}."
-        if self._session.recording.movie is None:
-            text += " Without a movie they have no trace."
+        text = f"{n} missed cell{'s' * (n != 1)}"
+        if not movie:
+            text += "; without a movie they have no trace"
+        elif self._preparing is not None:
+            text += "; reading the movie for previews …"
         self._hint.setText(text)
 
     def disconnect_all(self) -> None:
-        """Stop listening."""
+        """Stop listening and reading."""
         self._links.disconnect()
+        self._timer.stop()
+        if self._link.click_tool == self.grow:
+            self._link.click_tool = None
+        if self._preparing is not None:
+            self._preparing.abandon()
+            self._preparing = None

@@ -1,6 +1,8 @@
-"""The models that find transients, as a menu that stays up to date."""
+"""The models that find transients, or cells, as a menu that stays up to date."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from psygnal import Signal
 from qtpy.QtCore import Qt
@@ -8,6 +10,8 @@ from qtpy.QtWidgets import QComboBox, QWidget
 
 from napari_caltrig.viewer.links import Links
 from napari_caltrig.weights import ModelCard, list_models
+
+_DEFAULT = {"transients": "gru", "cells": "compact"}
 
 
 class _Models:
@@ -23,12 +27,21 @@ class ModelMenu(QComboBox):
 
     Parameters
     ----------
+    kind
+        What they find.
     trainable
         Only models that can learn, so no checkpoints of CalTrig.
     """
 
-    def __init__(self, *, trainable: bool = False, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        kind: Literal["transients", "cells"] = "transients",
+        *,
+        trainable: bool = False,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
+        self._kind: Literal["transients", "cells"] = kind
         self._trainable = trainable
         self.cards: list[ModelCard] = []
         self.refresh()
@@ -43,12 +56,12 @@ class ModelMenu(QComboBox):
 
     def refresh(self) -> None:
         """List the models anew; the chosen one stays chosen."""
-        cards = list_models("transients")
+        cards = list_models(self._kind)
         if self._trainable:
             cards = [card for card in cards if not card.architecture.startswith("CalTrig")]
         if cards == self.cards:
             return
-        chosen = self.currentData() or "gru"
+        chosen = self.currentData() or _DEFAULT[self._kind]
         self.blockSignals(True)
         self.clear()
         self.cards = cards

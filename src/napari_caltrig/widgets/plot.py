@@ -14,7 +14,7 @@ import pyqtgraph as pg
 if TYPE_CHECKING:
     from napari_caltrig.recording import Clock
 
-__all__ = ["FrameAxis", "apply_theme", "pg", "thin_pen"]
+__all__ = ["FrameAxis", "apply_theme", "is_dark", "pg", "thin_pen"]
 
 
 def thin_pen(color: Any) -> pg.mkPen:
@@ -29,11 +29,16 @@ def apply_theme(plot: pg.PlotWidget, theme_name: str) -> tuple[str, str]:
     theme = get_theme(theme_name)
     background, foreground = theme.canvas.as_hex(), theme.text.as_hex()
     plot.setBackground(background)
-    for name in ("left", "bottom"):
+    for name in ("left", "right", "bottom"):
         axis = plot.getPlotItem().getAxis(name)
         axis.setPen(thin_pen(foreground))
         axis.setTextPen(foreground)
     return foreground, background
+
+
+def is_dark(color: str) -> bool:
+    """Whether a background needs light lines."""
+    return bool(pg.mkColor(color).lightnessF() < 0.5)
 
 
 class FrameAxis(pg.AxisItem):
@@ -49,7 +54,7 @@ class FrameAxis(pg.AxisItem):
         super().__init__("bottom")
         self._clock = clock
         self._seconds = clock.is_known
-        self._name()
+        self.showLabel(False)  # the ticks say their unit: a line more for the traces
 
     @property
     def seconds(self) -> bool:
@@ -60,12 +65,8 @@ class FrameAxis(pg.AxisItem):
         """Change the clock or the unit; frames where the frame rate is unknown."""
         self._clock = clock
         self._seconds = seconds and clock.is_known
-        self._name()
         self.picture = None
         self.update()
-
-    def _name(self) -> None:
-        self.setLabel("time (s)" if self._seconds else "frame")
 
     def tickValues(self, low: float, high: float, size: int) -> list[tuple[float, list[float]]]:
         """Ticks at round seconds, given in frames."""
@@ -92,8 +93,8 @@ class FrameAxis(pg.AxisItem):
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         """Ticks as text."""
         if not self._seconds:
-            return [f"{v:.0f}" for v in values]
+            return [f"{v:.0f}" for v in values]  # frames
         rate = self._clock.frame_rate or 1.0
         step = spacing / rate
         digits = 0 if step >= 1 else 1 if step >= 0.1 else 2 if step >= 0.01 else 3
-        return [f"{t:.{digits}f}" for t in self._clock.to_seconds(values)]
+        return [f"{t:.{digits}f} s" for t in self._clock.to_seconds(values)]

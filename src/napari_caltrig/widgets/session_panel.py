@@ -4,15 +4,49 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QGroupBox, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QHBoxLayout,
+    QMenu,
+    QPushButton,
+    QSizePolicy,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_caltrig.viewer import work
-from napari_caltrig.viewer.commands import show_find_cells
+from napari_caltrig.viewer.commands import (
+    show_export,
+    show_find_cells,
+    show_panel,
+    show_results,
+)
+from napari_caltrig.viewer.drawing import Drawing
+from napari_caltrig.viewer.link import at_once
+from napari_caltrig.viewer.links import Links
+from napari_caltrig.widgets.cell_groups import CellGroups
+from napari_caltrig.widgets.cell_looks import CellLooks
+from napari_caltrig.widgets.cell_merging import CellMerging
 from napari_caltrig.widgets.cell_table import CellTable
 from napari_caltrig.widgets.detect import DetectTransients
 from napari_caltrig.widgets.header import Header
+from napari_caltrig.widgets.later import Later
 from napari_caltrig.widgets.missed import MissedCells
+from napari_caltrig.widgets.popup import MenuButton
 from napari_caltrig.widgets.review import Review
+from napari_caltrig.widgets.walk import Walk
+
+_PAUSE_MS = 150  # new colours take napari a tenth of a second: not between two keys
+_MORE = (
+    "Behaviour and movies",
+    "Find cells",
+    "Compare methods",
+    "Train",
+    "Train on my cells",
+    "Population",
+    "Project",
+)
 
 if TYPE_CHECKING:
     from napari_caltrig.session import Session
@@ -39,23 +73,59 @@ class SessionPanel(QWidget):
         self._session = session
         self._viewer = viewer
         self._measuring: Any = None
+        self._later = Later(_PAUSE_MS, self)
+        link.defer = self._later
+        self._link = link
+        drawing = Drawing(viewer, session.recording.shape, link.missed.layer)
+        self._drawing = drawing
         self.header = Header(session)
+        self.looks = CellLooks(session, link)
         self.table = CellTable(session)
         self.review = Review(session)
+        self.walk = Walk(session, link, lambda: self.table.visible_unit_ids)
         self.detect = DetectTransients(session)
-        self.missed = MissedCells(session, link, lambda: show_find_cells(viewer), self._activate)
-        cells = QWidget()
-        column = QVBoxLayout(cells)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.table, 1)
-        column.addWidget(self.review)
+        self.missed = MissedCells(
+            session, link, drawing, lambda: show_find_cells(viewer), self._activate
+        )
+        self.groups = CellGroups(session, drawing)
+        self.merging = CellMerging(session, link, drawing)
+        self.tools = _tabs(
+            ("Transients", self.detect),
+            ("Missed cells", self.missed),
+            ("Merge, split", self.merging),
+            ("Groups, notes", self.groups),
+        )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(self.header)
-        layout.addWidget(cells, 1)
-        layout.addWidget(_group("Transients", self.detect))
-        layout.addWidget(_group("Missed cells", self.missed))
+        layout.setSpacing(4)
+        self.export = QPushButton("Export …")
+        self.export.setToolTip("Write the recording and your decisions for other programs")
+        self.export.clicked.connect(lambda _=False: show_export(viewer))
+        self.results = QPushButton("Results …")
+        self.results.setToolTip("Measure transients and cells; tables and figures")
+        self.results.clicked.connect(lambda _=False: show_results(viewer))
+        outcome = QVBoxLayout()
+        outcome.addWidget(self.results)
+        outcome.addWidget(self.export)
+        self.more = MenuButton("More", _panels_menu(viewer), "Further panels, as tabs beside this")
+        outcome.addWidget(self.more)
+        outcome.addStretch(1)
+        top = QHBoxLayout()
+        top.addWidget(self.header, 1)
+        top.addWidget(self.header.gear, 0, Qt.AlignmentFlag.AlignTop)
+        top.addLayout(outcome)
+        layout.addLayout(top)
+        layout.addWidget(self.looks)
+        layout.addWidget(self.table, 1)
+        layout.addWidget(self.review)
+        layout.addWidget(self.walk)
+        layout.addWidget(self.tools)
         self.review.add_shortcuts(self)
+        self._links = Links(
+            (self.review.judged, self.walk.judged),
+            (self.table.model.modelReset, self.walk.show_progress),
+            (self.tools.currentChanged, lambda _: _fit(self.tools)),
+        )
         self._measure()
 
     def _activate(self, layer: Any) -> None:
@@ -73,13 +143,49 @@ class SessionPanel(QWidget):
         if self._measuring is not None:
             self._measuring.abandon()
             self._measuring = None
-        for part in (self.header, self.table, self.review, self.detect, self.missed):
+        self._links.disconnect()
+        self._link.defer = at_once
+        self._later.forget()
+        self._drawing.cancel()
+        for part in (
+            self.header,
+            self.looks,
+            self.table,
+            self.review,
+            self.walk,
+            self.detect,
+            self.missed,
+            self.groups,
+            self.merging,
+        ):
             part.disconnect_all()
 
 
-def _group(title: str, content: QWidget) -> QGroupBox:
-    box = QGroupBox(title)
-    layout = QVBoxLayout(box)
-    layout.setContentsMargins(6, 4, 6, 6)
-    layout.addWidget(content)
-    return box
+def _panels_menu(viewer: Any) -> QMenu:
+    menu = QMenu()
+    for name in _MORE:
+        menu.addAction(name, lambda name=name: show_panel(viewer, name))
+    return menu
+
+
+def _tabs(*pages: tuple[str, QWidget]) -> QTabWidget:
+    """Tools one at a time: the table keeps its room."""
+    tabs = QTabWidget()
+    tabs.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+    for title, content in pages:
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(content)
+        layout.addStretch(1)
+        tabs.addTab(page, title)
+    _fit(tabs)
+    return tabs
+
+
+def _fit(tabs: QTabWidget) -> None:
+    """Only the page that is shown takes room."""
+    for i in range(tabs.count()):
+        shown = i == tabs.currentIndex()
+        policy = QSizePolicy.Policy.Preferred if shown else QSizePolicy.Policy.Ignored
+        tabs.widget(i).setSizePolicy(QSizePolicy.Policy.Preferred, policy)

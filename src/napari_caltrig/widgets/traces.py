@@ -6,47 +6,40 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QSizePolicy,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
+from napari_caltrig.session_signals import Signals
 from napari_caltrig.viewer.links import Links
 from napari_caltrig.viewer.loader import TraceLoader
-from napari_caltrig.widgets.marking import Marking, MarkingViewBox
-from napari_caltrig.widgets.plot import FrameAxis, apply_theme, pg
-from napari_caltrig.widgets.trace_items import (
-    OTHER_COLOR,
-    PROPOSAL_LANE,
-    ROW_FILL,
-    SIGNAL_COLORS,
-    Curves,
-    Events,
-    Proposals,
-    Scale,
-    Spans,
-    event_color,
-    proposal_color,
-)
+from napari_caltrig.widgets.heatmap import Heatmap
+from napari_caltrig.widgets.marking import MarkingViewBox
+from napari_caltrig.widgets.means import Means
+from napari_caltrig.widgets.plot import FrameAxis, apply_theme, is_dark, pg
+from napari_caltrig.widgets.trace_axis import show_left_axis
+from napari_caltrig.widgets.trace_bar import TraceBar
+from napari_caltrig.widgets.trace_colors import cell_color, signal_color
+from napari_caltrig.widgets.trace_events import Events
+from napari_caltrig.widgets.trace_export import TraceExport
+from napari_caltrig.widgets.trace_items import PROPOSAL_LANE, Curve, Curves, Proposals, Spans
+from napari_caltrig.widgets.trace_layout import Key, Range, TraceLayout
+from napari_caltrig.widgets.trace_time import AXIS_PX, TimeView
+from napari_caltrig.widgets.transient_tools import TransientTools
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from napari_caltrig.curation import Change
+    from napari_caltrig.recording.decimate import Pyramid
     from napari_caltrig.session import Session
+    from napari_caltrig.widgets.cell_table import CellTable
 
 MAX_ROWS = 20
-_LABELS = {"dff": "dF/F"}
-_SHOWN_FIRST = ("dff",)
 _REDRAW_MS = 16
-_FRAME_MS = 33
 
 
 class TracePlot(QWidget):
-    """Traces of the session's selected cells, one row each.
+    """Traces of the session's selected cells, one row each or all in one axis.
 
     Parameters
     ----------
@@ -54,47 +47,44 @@ class TracePlot(QWidget):
         What is shown.
     viewer
         For its theme only.
+    table
+        The table of cells; the image of all cells has its order.
     """
 
-    def __init__(self, session: Session, viewer: Any, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        viewer: Any,
+        table: CellTable | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self._session = session
         self._viewer = viewer
-        self._scales: dict[tuple[int, str], Scale] = {}
-        self._axis = FrameAxis(session.clock)
-        self.plot = pg.PlotWidget(viewBox=MarkingViewBox(), axisItems={"bottom": self._axis})
+        self._table = table
+        self.signals = Signals(session)
+        self._ranges: dict[tuple[Key, str], tuple[Pyramid, Range]] = {}
+        axis = FrameAxis(session.clock)
+        self.plot = pg.PlotWidget(viewBox=MarkingViewBox(), axisItems={"bottom": axis})
         self._build_plot()
         self._curves = Curves(self.plot.getPlotItem())
         self._spans = Spans(self.plot.getPlotItem())
         self._proposals = Proposals(self.plot.getPlotItem())
-        self._events = Events(self.plot.getPlotItem(), session.recording.behaviour.events)
-        self._playhead = pg.InfiniteLine(session.frame, movable=True)
-        self._playhead.setZValue(10)
-        self.plot.addItem(self._playhead)
-        self.signals = {name: self._signal_box(name) for name in session.trace_names}
-        self.events = self._events_box()
-        self.marking = Marking(session, self.plot, self._bottoms, self._first_signal)
-        self.marking.add_shortcuts(self)
-        self._hint = QLabel()
-        self.legend = QLabel()
-        self._build_layout()
-        self._loader = TraceLoader(session, self._show_busy)
-        self._redraw_timer = _single_shot(self._redraw, _REDRAW_MS, self)
-        self._frame_timer = _single_shot(self._push_frame, _FRAME_MS, self)
-        self._links = Links(
-            (session.selection_changed, self._show_selection),
-            (session.curation_changed, self._show_change),
-            (session.proposals_changed, self._show_proposals),
-            (session.traces_loaded, self._on_traces),
-            (session.frame_changed, self._show_frame),
-            (viewer.events.theme, self._show_theme),
-            (self._playhead.sigDragged, self._on_playhead),
-            (self.plot.sigXRangeChanged, self._redraw_soon),
-            (self.plot.scene().sigMouseClicked, self._on_click),
+        self._events = Events(self.plot.getPlotItem())
+        self.bar = TraceBar(session, self.signals)
+        self._means = Means(session, self.bar.means, self._relayout)
+        self.heatmap = Heatmap(
+            session, self.plot.getPlotItem(), self.bar.heatmap, self._table_order, self.say
         )
+        self.layout_of_rows = self._layout()
+        self.time = TimeView(session, self.plot, axis, self.bar)
+        self.marking = TransientTools(session, self)
+        self._build_layout()
+        self._loader = TraceLoader(self.signals, self._show_busy)
+        self._redraw_timer = _single_shot(self._redraw, _REDRAW_MS, self)
+        self._links = Links(*self._connections())
         self._show_theme()
-        self.show_all()
-        self._show_selection(session.selection)
+        self._show_selection()
 
     # Building ----------------------------------------------------------------
 
@@ -103,66 +93,62 @@ class TracePlot(QWidget):
         item.setMouseEnabled(x=True, y=False)
         item.setMenuEnabled(False)
         item.hideButtons()
-        box = item.getViewBox()
-        n = self._session.recording.n_frames
-        box.setLimits(xMin=-0.02 * n - 5, xMax=1.02 * n + 5, minXRange=10)
-        item.getAxis("left").setWidth(64)
+        item.getAxis("left").setWidth(AXIS_PX)
+        item.layout.setContentsMargins(0, 2, 6, 0)
         self.plot.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.plot.setMinimumHeight(120)
+        self.plot.setMinimumHeight(100)
         self.plot.setToolTip(
             "Drag to pan, wheel to zoom. Click: go to that frame. "
-            "Double-click: select only that cell. Click a transient to select it."
+            "Double-click: select only that cell.\n"
+            "Click a transient to select it (Shift: add), drag its edges; "
+            "Shift-drag: select many; Ctrl-drag: mark one."
         )
-
-    def _signal_box(self, name: str) -> QCheckBox:
-        box = QCheckBox(_LABELS.get(name, name))
-        box.setChecked(name in _SHOWN_FIRST or len(self._session.trace_names) == 1)
-        box.setStyleSheet(f"QCheckBox {{ color: {SIGNAL_COLORS.get(name, OTHER_COLOR)}; }}")
-        method = self._session.recording.metadata.get("dff")
-        if name == "dff" and method:
-            box.setToolTip(method["description"])
-        box.toggled.connect(self._on_signals)
-        return box
-
-    def _events_box(self) -> QCheckBox:
-        box = QCheckBox("behaviour")
-        names = self._session.recording.behaviour.events
-        box.setVisible(bool(names))
-        box.setToolTip(
-            "Events as vertical lines:<br>"
-            + "<br>".join(
-                f"<span style='color: {event_color(i)}'>▮</span> {name}"
-                for i, name in enumerate(names)
-            )
-        )
-        box.toggled.connect(self._show_events)
-        return box
 
     def _build_layout(self) -> None:
-        bar = QHBoxLayout()
-        bar.setContentsMargins(6, 2, 6, 0)
-        for box in self.signals.values():
-            bar.addWidget(box)
-        bar.addWidget(self.events)
-        bar.addSpacing(12)
-        self._hint.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        bar.addWidget(self._hint, 1)
-        bar.addWidget(self.legend)
-        self.seconds = QCheckBox("seconds")
-        self.seconds.setToolTip("Show seconds instead of frames")
-        self.seconds.setChecked(self._axis.seconds)
-        self.seconds.setEnabled(self._session.clock.is_known)
-        self.seconds.toggled.connect(self._on_seconds)
-        bar.addWidget(self.seconds)
-        bar.addWidget(self.marking)
-        whole = QPushButton("Whole recording")
-        whole.clicked.connect(self.show_all)
-        bar.addWidget(whole)
+        self.bar.add(self.marking)
+        self.export = TraceExport(self._session, self)
+        self.bar.add(self.export.button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        layout.addLayout(bar)
+        layout.setSpacing(1)
+        layout.addWidget(self.bar)
         layout.addWidget(self.plot, 1)
+        layout.addLayout(self.bar.time_row(self.time.overview))
+        for key, slot in (
+            ("W", self.time.show_all),
+            ("O", self.bar.layout_choice.overlay.toggle),
+            ("H", self.bar.heatmap.on.toggle),
+            ("PgDown", lambda: self.time.page(0.5)),
+            ("PgUp", lambda: self.time.page(-0.5)),
+            ("Home", lambda: self.time.page(-np.inf)),
+            ("End", lambda: self.time.page(np.inf)),
+        ):
+            shortcut = QShortcut(QKeySequence(key), self)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(slot)
+
+    def _connections(self) -> list[tuple[Any, Any]]:
+        session, bar = self._session, self.bar
+        model = None if self._table is None else self._table.model
+        followed = [] if model is None else [model.modelReset, model.layoutChanged]
+        return [
+            *((signal, self._on_table) for signal in followed),
+            (session.selection_changed, self._show_selection),
+            (session.curation_changed, self._show_change),
+            (session.proposals_changed, self._show_proposals),
+            (session.traces_loaded, self._on_traces),
+            (session.behaviour_changed, self.bar.events.show_behaviour),
+            (self.signals.changed, self._on_signals),
+            (self._viewer.events.theme, self._show_theme),
+            (self.plot.sigXRangeChanged, self._redraw_soon),
+            (self.plot.getPlotItem().getViewBox().sigResized, self._redraw_soon),
+            (self.plot.scene().sigMouseClicked, self._on_click),
+            (bar.signals.changed, self._on_signals),
+            (bar.layout_choice.changed, self._on_signals),
+            (bar.means.changed, self._on_signals),
+            (bar.heatmap.changed, self._on_signals),
+            (bar.events.changed, self._show_events),
+        ]
 
     # What is shown -----------------------------------------------------------
 
@@ -174,144 +160,171 @@ class TracePlot(QWidget):
     @property
     def shown_signals(self) -> list[str]:
         """Names of the signals that are switched on."""
-        return [name for name, box in self.signals.items() if box.isChecked()]
+        return self.bar.signals.shown
 
-    def _first_signal(self) -> str | None:
-        return next(iter(self.shown_signals), None)
+    def shown_trace(self, unit_id: int) -> Pyramid | None:
+        """The trace of a cell on which marks snap, if it is shown and in memory."""
+        name = self.bar.signals.marked_on
+        return None if name is None else self.signals.trace(name, unit_id)
 
-    def show_all(self) -> None:
-        """Zoom out to the whole recording."""
-        self.plot.setXRange(0, max(self._session.recording.n_frames - 1, 1), padding=0.01)
+    def cell_at(self, x: float, y: float) -> Key | None:
+        """The row at a point of the plot; in an overlay the nearest trace."""
+        return self.layout_of_rows.cell_at(x, y, self._height_at)
 
-    def _bottoms(self) -> dict[int, float]:
-        n = len(self.rows)
-        return {unit_id: float(n - 1 - i) for i, unit_id in enumerate(self.rows)}
+    def _height_at(self, key: Key, x: float) -> float | None:
+        name = next(iter(self.shown_signals), None)
+        pyramid = None if name is None else self._pyramid(key, name)
+        scale = None if name is None else self.layout_of_rows.scale(key, name)
+        if pyramid is None or scale is None:
+            return None
+        frame = int(np.clip(round(x), 0, len(pyramid) - 1))
+        return scale.offset + scale.gain * float(pyramid.values[frame])
 
-    def _show_selection(self, selection: tuple[int, ...]) -> None:
-        self._scales.clear()
-        n = max(len(self.rows), 1)
-        self.plot.setYRange(-0.05, n, padding=0)
-        self._show_events()
+    def say(self, text: str) -> None:
+        """Show a hint in the toolbar until the next one."""
+        self.bar.hint.setText(text)
+
+    # Following the session ---------------------------------------------------
+
+    def _show_selection(self, *_: Any) -> None:
         self._want()
-        self._show_spans()
-        self._show_proposals()
+        self._relayout()
         self._show_hint()
 
-    def _show_events(self, *_: Any) -> None:
-        self._events.show(self.events.isChecked(), max(len(self.rows), 1))
-
-    def _on_signals(self) -> None:
+    def _on_signals(self, *_: Any) -> None:
         self._want()
-        self._redraw_soon()
+        self._relayout()
+
+    def _table_order(self) -> list[int]:
+        """Cells of the table, top first."""
+        return self._session.unit_ids if self._table is None else self._table.visible_unit_ids
+
+    def _on_table(self, *_: Any) -> None:
+        if self.heatmap.is_on:
+            self.heatmap.show(self.shown_signals)
 
     def _want(self) -> None:
-        self._loader.want((name, u) for u in self.rows for name in self.shown_signals)
+        self._means.want(self.shown_signals)
+        # dF/F in any case: amplitudes are measured on it
+        names = list(dict.fromkeys([*self.shown_signals, "dff"]))
+        self._loader.want((name, u) for u in self.rows for name in names)
 
     def _on_traces(self, keys: tuple[Any, ...]) -> None:
-        self._redraw_soon()
+        self._relayout()
 
     def _show_change(self, change: Change) -> None:
-        for unit_id in change.missed_cells:
-            for key in [k for k in self._scales if k[0] == unit_id]:
-                del self._scales[key]
-        known = self._session.clock.is_known
-        if known and not self.seconds.isEnabled():
-            self.seconds.setChecked(True)
-        self.seconds.setEnabled(known)
-        self._axis.set_clock(self._session.clock, seconds=self.seconds.isChecked())
-        self._want()
+        if change.frame_rate:
+            self.bar.seconds.setChecked(self._session.clock.is_known)
+            self.signals.forget_filtered()
+            self.time.show_clock()
+        self.bar.means.show_groups()
+        if change.missed_cells:
+            self._means.forget()
+            self.heatmap.forget()
+        if change.missed_cells or change.frame_rate or self._means_changed():
+            self._want()
+            self._relayout()
+        elif change.transients:
+            self._show_spans()
+
+    def _means_changed(self) -> bool:
+        return list(self.bar.means.shown.values()) != list(self._means.rows.values())
+
+    def _relayout(self) -> None:
+        """Place rows, spans and curves anew."""
+        self.layout_of_rows = self._layout()
+        self.heatmap.show(self.shown_signals)
+        if not self.heatmap.is_on:
+            self.plot.setYRange(*self.layout_of_rows.y_range, padding=0)
         self._show_spans()
+        self._proposals.show(self._session.proposals, self.layout_of_rows)
+        self.marking.choice.show()
         self._redraw_soon()
+
+    def _layout(self) -> TraceLayout:
+        keys: list[Key] = [] if self.heatmap.is_on else [*self._means.rows, *self.rows]
+        names = self.shown_signals
+        fresh: dict[tuple[Key, str], tuple[Pyramid, Range]] = {}
+        for key in keys:
+            for name in names:
+                pyramid = self._pyramid(key, name)
+                if pyramid is None:
+                    continue
+                known = self._ranges.get((key, name))
+                same = known is not None and known[0] is pyramid
+                fresh[key, name] = known if same else (pyramid, Range.of(pyramid))
+        self._ranges = fresh
+        ranges = {k: r for k, (_, r) in fresh.items()}
+        lane = PROPOSAL_LANE * len(self._session.proposals)
+        return TraceLayout(keys, names, ranges, self.bar.layout_choice.settings, lane)
+
+    def _pyramid(self, key: Key, name: str) -> Pyramid | None:
+        if isinstance(key, int):
+            return self.signals.trace(name, key)
+        return self._means.pyramid(str(key), name)
 
     def _show_spans(self) -> None:
-        bottoms = self._bottoms()
-        self._spans.show(self._session.curation.transients.of(bottoms).table(), bottoms)
+        shown = [key for key in self.layout_of_rows.keys if isinstance(key, int)]
+        table = self._session.curation.transients.of(shown).table()
+        self._spans.show(table, self.layout_of_rows)
+        self.bar.show_methods(dict.fromkeys(sorted(table["method"].unique())))
 
     def _show_proposals(self) -> None:
-        tables = self._session.proposals
-        self._proposals.show(tables, self._bottoms())
-        self.legend.setText(
-            "  ".join(f"<span style='color: {proposal_color(m)}'>▬</span> {m}" for m in tables)
-        )
-        self.legend.setToolTip("Compared methods, from top to bottom below each trace")
-        self._scales.clear()  # the traces make room
-        self._redraw_soon()
+        self.bar.show_proposals(self._session.proposals)
+        self._relayout()  # the traces make room
+
+    def _show_events(self) -> None:
+        chosen = self.bar.events
+        self._events.show(chosen.spans, shaded=chosen.as_bouts.isChecked())
+
+    # Drawing -----------------------------------------------------------------
 
     def _redraw_soon(self, *_: Any) -> None:
         if not self._redraw_timer.isActive():
             self._redraw_timer.start()
 
     def _redraw(self) -> None:
-        (start, stop), _ = self.plot.getPlotItem().getViewBox().viewRange()
-        rows = []
-        lane = PROPOSAL_LANE * len(self._session.proposals)
-        for unit_id, bottom in self._bottoms().items():
-            for name in self.shown_signals:
-                pyramid = self._session.trace(name, unit_id)
-                if pyramid is None:
-                    continue
-                scale = self._scales.get((unit_id, name))
-                if scale is None:
-                    scale = self._scales[unit_id, name] = Scale.fit(pyramid, bottom, lane)
-                rows.append((unit_id, name, pyramid, scale))
+        start, stop = self.time.range
         width = max(int(self.plot.getPlotItem().getViewBox().width()), 50)
-        self._curves.show(rows, int(np.floor(start)), int(np.ceil(stop)) + 1, width)
-        self._show_left_axis()
+        curves = list(self.curves())
+        self._curves.show(curves, int(np.floor(start)), int(np.ceil(stop)) + 1, width)
+        if self.heatmap.is_on:
+            self.heatmap.redraw()
+        else:
+            show_left_axis(self.plot.getPlotItem(), self.layout_of_rows, self.shown_signals)
+        first = next(iter(self.rows), None)
+        shown = curves[0].pyramid if curves else None if first is None else self.shown_trace(first)
+        self.time.overview.show_trace(shown)
 
-    def _show_left_axis(self) -> None:
-        """Cell ids beside their rows; values of the first signal for a single cell."""
-        axis = self.plot.getPlotItem().getAxis("left")
-        bottoms = self._bottoms()
-        first = self._first_signal()
-        if len(bottoms) == 1 and first is not None:
-            unit_id = next(iter(bottoms))
-            scale = self._scales.get((unit_id, first))
-            if scale is not None and scale.gain > 0:
-                low, high = -scale.offset / scale.gain, (1 - scale.offset) / scale.gain
-                values = axis.tickValues(low, high, max(self.plot.height() - 60, 40))[0][1]
-                axis.setTicks([[(scale.offset + scale.gain * v, f"{v:.4g}") for v in values]])
-                axis.setLabel(f"cell {unit_id}, {_LABELS.get(first, first)}")
-                return
-        axis.setLabel("cell" if bottoms else "")
-        axis.setTicks([[(b + ROW_FILL / 2, str(u)) for u, b in bottoms.items()]])
+    def curves(self) -> Iterator[Curve]:
+        """All traces that are shown and in memory, top row first."""
+        layout = self.layout_of_rows
+        for i, key in enumerate(layout.keys):
+            for name in self.shown_signals:
+                pyramid, scale = self._pyramid(key, name), layout.scale(key, name)
+                if pyramid is not None and scale is not None:
+                    color = cell_color(i) if layout.settings.overlay else signal_color(name)
+                    yield Curve(key, name, pyramid, scale, color)
 
     def _show_hint(self) -> None:
         n, shown = len(self._session.selection), len(self.rows)
         if not n:
-            self._hint.setText("Select cells in the image or in the table.")
-        elif n > shown:
-            self._hint.setText(f"First {shown} of {n} selected cells")
+            self.say("Select cells in the image or in the table.")
         else:
-            self._hint.setText("")
+            self.say(f"First {shown} of {n} selected cells" if n > shown else "")
 
     def _show_busy(self, busy: bool) -> None:
         if busy:
-            self._hint.setText("Reading traces …")
+            self.say("Reading traces …")
         else:
             self._show_hint()
 
     def _show_theme(self, event: Any = None) -> None:
-        foreground, _ = apply_theme(self.plot, self._viewer.theme)
-        self._playhead.setPen(pg.mkPen(foreground, width=1))
-        self._playhead.setHoverPen(pg.mkPen("#ff5555", width=1))
+        foreground, background = apply_theme(self.plot, self._viewer.theme)
+        self.time.show_theme(self._viewer.theme, foreground)
+        self.marking.choice.set_dark(is_dark(background))
 
-    # Playhead ----------------------------------------------------------------
-
-    def _show_frame(self, frame: int) -> None:
-        if self._frame_timer.isActive():  # the user is dragging: do not fight
-            return
-        self._playhead.setValue(frame)
-        (start, stop), _ = self.plot.getPlotItem().getViewBox().viewRange()
-        if not start <= frame <= stop:
-            # Turn the page while the movie plays.
-            self.plot.setXRange(frame, frame + stop - start, padding=0)
-
-    def _on_playhead(self, *_: Any) -> None:
-        if not self._frame_timer.isActive():
-            self._frame_timer.start()
-
-    def _push_frame(self) -> None:
-        self._session.set_frame(round(self._playhead.value()))
+    # The mouse ---------------------------------------------------------------
 
     def _on_click(self, event: Any) -> None:
         box = self.plot.getPlotItem().getViewBox()
@@ -321,15 +334,15 @@ class TracePlot(QWidget):
             return
         point = box.mapSceneToView(event.scenePos())
         if event.double():
-            row = len(self.rows) - 1 - int(np.floor(point.y()))
-            if 0 <= row < len(self.rows):
-                self._session.select((self.rows[row],))
-        else:
-            self.marking.click(point.x(), point.y())
+            image = self.heatmap
+            at = image.row_at(point.y()) if image.is_on else self.cell_at(point.x(), point.y())
+            if isinstance(at, int):
+                self._session.select((at,))
+            return
+        add = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        self.marking.click(point.x(), point.y(), add=add)
+        if not add:
             self._session.set_frame(round(point.x()))
-
-    def _on_seconds(self, on: bool) -> None:
-        self._axis.set_clock(self._session.clock, seconds=on)
 
     # The end -----------------------------------------------------------------
 
@@ -338,8 +351,10 @@ class TracePlot(QWidget):
         self._links.disconnect()
         self.marking.disconnect_all()
         self._loader.stop()
+        self.time.disconnect_all()
+        self._means.stop()
+        self.heatmap.stop()
         self._redraw_timer.stop()
-        self._frame_timer.stop()
 
 
 def _single_shot(slot: Any, milliseconds: int, parent: QWidget) -> QTimer:

@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
 from napari_caltrig.viewer.links import Links
 from napari_caltrig.viewer.sessions import sessions_of
 from napari_caltrig.weights import load_model
+from napari_caltrig.widgets.docking import TabbedPanel
 from napari_caltrig.widgets.job import JobRow
 from napari_caltrig.widgets.label_next import LabelNext
 from napari_caltrig.widgets.learning_plot import LearningPlot
@@ -42,7 +43,7 @@ _ARCHITECTURES = ("gru", "lstm", "transformer", "local-transformer")
 _STEPS = {OWN: 160, SIMULATION: 1600}
 
 
-class Train(QWidget):
+class Train(TabbedPanel):
     """Trains a model for transients, and says which cells to label next.
 
     Parameters

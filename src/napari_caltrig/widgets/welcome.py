@@ -28,16 +28,19 @@ class Welcome(QWidget):
         self.setAcceptDrops(True)
         text = QLabel(
             "<b>Open a recording</b><br><br>"
-            "Drop here the folder of a Minian session, a CaImAn result (.hdf5), "
-            "a miniscope folder, a movie or a .caltrig file, or choose:"
+            "Drop here the folder of a Minian or suite2p session, a CaImAn, NWB or MATLAB result, "
+            "a CalTrig project, a miniscope folder, a movie or a .caltrig file, or choose:"
         )
         text.setWordWrap(True)
         layout = QVBoxLayout(self)
         layout.addStretch(1)
         layout.addWidget(text)
         for label, slot in (
-            ("Open folder (Minian, miniscope, zarr) …", lambda: commands.open_folder(viewer)),
-            ("Open file (CaImAn, movie, .caltrig) …", lambda: commands.open_file(viewer)),
+            (
+                "Open folder (Minian, suite2p, miniscope, zarr) …",
+                lambda: commands.open_folder(viewer),
+            ),
+            ("Open file (CaImAn, NWB, movie, .caltrig …) …", lambda: commands.open_file(viewer)),
             ("Sample: simulated miniscope recording", lambda: self._sample("miniscope")),
             ("Sample: simulated two-photon recording", lambda: self._sample("two-photon")),
         ):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QSize, QTimer
+from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import QComboBox, QStackedWidget, QVBoxLayout, QWidget
 
+from napari_caltrig.projects.naming import distinct_names
 from napari_caltrig.viewer.links import Links
 from napari_caltrig.viewer.sessions import Sessions
 from napari_caltrig.widgets.session_panel import SessionPanel
@@ -16,6 +17,7 @@ from napari_caltrig.widgets.welcome import Welcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from qtpy.QtGui import QCloseEvent
 
@@ -96,13 +98,15 @@ class Workspace(QWidget):
         return None if index < 0 else self._panels[self.chooser.itemData(index)][2]
 
     def _on_opened(self, session: Session) -> None:
-        panel = SessionPanel(session, self.sessions.link_of(session), self._viewer)
-        traces = TracePlot(session, self._viewer)
+        link = self.sessions.link_of(session)
+        panel = SessionPanel(session, link, self._viewer)
+        traces = TracePlot(session, self._viewer, panel.table)
         panel.review.add_shortcuts(traces)
         self._panels[id(session)] = (session, panel, traces)
         self._stack.addWidget(panel)
         self._traces.addWidget(traces)
         self.chooser.addItem(session.recording.name, id(session))
+        self._name_recordings()
         self.chooser.setCurrentIndex(self.chooser.count() - 1)
         if not session.selection and session.unit_ids:
             session.select(session.unit_ids[:1])
@@ -112,10 +116,28 @@ class Workspace(QWidget):
     def _on_closed(self, session: Session) -> None:
         _, panel, traces = self._panels.pop(id(session))
         self.chooser.removeItem(self.chooser.findData(id(session)))
+        self._name_recordings()
         for part, stack in ((panel, self._stack), (traces, self._traces)):
             part.disconnect_all()
             stack.removeWidget(part)
             part.deleteLater()
+
+    def _name_recordings(self) -> None:
+        """Tell recordings of the same name apart by the folders around them."""
+        data = [self.chooser.itemData(i) for i in range(self.chooser.count())]
+        recordings = [self._panels[key][0].recording for key in data]
+        names = [r.name for r in recordings]
+        distinct = distinct_names([r.path for r in recordings])
+        for i, recording in enumerate(recordings):
+            alone = names.count(recording.name) == 1
+            self.chooser.setItemText(i, recording.name if alone else distinct[i])
+            self.chooser.setItemData(i, str(recording.path), Qt.ItemDataRole.ToolTipRole)
+
+    def show_recording(self, path: Path) -> None:
+        """Go to a recording that is open; nothing happens where it is not."""
+        for session, _, _ in self._panels.values():
+            if session.recording.path == path:
+                self.chooser.setCurrentIndex(self.chooser.findData(id(session)))
 
     def _show_current(self, *_: Any) -> None:
         self.chooser.setVisible(self.chooser.count() > 1)

@@ -1,0 +1,109 @@
+"""The ROIs of a search while a person works on them; every step can be taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from psygnal import Signal
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_caltrig.cells.finding import CellProbabilities
+    from napari_caltrig.cells.proposals import Proposals
+    from napari_caltrig.recording import Footprints
+
+
+class RoiEditor:
+    """Proposals at a threshold, and what was done to them by hand."""
+
+    changed = Signal(list)
+    """ROIs were proposed, made or taken away; the ones to select."""
+
+    def __init__(self) -> None:
+        self.proposals: Proposals | None = None
+        self.rois: Footprints | None = None
+        self._threshold = 0.5
+        self._past: list[Proposals] = []
+        self._growing: NDArray | None = None
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether something was done by hand since the search."""
+        return bool(self._past)
+
+    def start(self, found: CellProbabilities, threshold: float) -> None:
+        """Begin with the results of another search."""
+        from napari_caltrig.cells.proposals import Proposals
+
+        self.proposals, self._past, self._growing = Proposals.of(found), [], None
+        self.set_threshold(threshold)
+
+    def set_threshold(self, threshold: float) -> None:
+        """Smallest confidence of a proposal; the network does not run again."""
+        self._threshold = threshold
+        self._show([])
+
+    def below(self) -> tuple[Footprints, list[str]]:
+        """Candidates below the threshold, and why each is no cell.
+
+        Raises
+        ------
+        ValueError
+            Before the first search.
+        """
+        return self._started().below(self._threshold)
+
+    # By hand -----------------------------------------------------------------
+
+    def reject(self, chosen: Sequence[int]) -> None:
+        """Take ROIs away; they do not come back with another threshold."""
+        if chosen and self.rois is not None:
+            self._keep(self._started().without(self.rois, chosen), [])
+
+    def merge(self, chosen: Sequence[int]) -> None:
+        """Make one ROI of several; ValueError with fewer than two."""
+        if self.rois is not None:
+            changed, roi = self._started().merged(self.rois, chosen)
+            self._keep(changed, [roi])
+
+    def split(self, chosen: Sequence[int]) -> None:
+        """Divide one ROI in two; ValueError if it is not one, or too small."""
+        if len(chosen) != 1:
+            raise ValueError("Select one ROI to split it.")
+        if self.rois is not None:
+            changed, parts = self._started().split(self.rois, chosen[0])
+            self._keep(changed, parts)
+
+    def grow(self, y: float, x: float) -> None:
+        """Outline a cell at a point (pixels) that nobody proposed; ValueError if there is none."""
+        from napari_caltrig.cells.proposals import growing_image
+        from napari_caltrig.cells.wand import grow_cell
+
+        proposals = self._started()
+        if self._growing is None:
+            self._growing = growing_image(proposals.found)
+        changed, roi = proposals.grown(grow_cell(self._growing, (y, x), proposals.found.diameter))
+        self._keep(changed, [roi])
+
+    def undo(self) -> None:
+        """Take the last change by hand back."""
+        if self._past:
+            self.proposals = self._past.pop()
+            self._show([])
+
+    def _started(self) -> Proposals:
+        if self.proposals is None:
+            raise ValueError("Find cells first.")
+        return self.proposals
+
+    def _keep(self, changed: Proposals, select: list[int]) -> None:
+        self._past.append(self._started())
+        self.proposals = changed
+        self._show(select)
+
+    def _show(self, select: list[int]) -> None:
+        if self.proposals is not None:
+            self.rois = self.proposals.rois(self._threshold)
+            self.changed.emit(select)

@@ -1,0 +1,68 @@
+"""ROIs as a sortable table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QItemSelection, QItemSelectionModel, Qt
+from qtpy.QtWidgets import QAbstractItemView, QTableView, QWidget
+
+from napari_caltrig.viewer.rois import roi_table
+from napari_caltrig.widgets.cell_model import CellTableModel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+
+
+class RoiTable(QTableView):
+    """One row per ROI, the most confident first until the user sorts otherwise."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._rows = CellTableModel(_empty_table())
+        self.setModel(self._rows)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setSortingEnabled(True)
+        self.sortByColumn(1, Qt.SortOrder.DescendingOrder)
+        self.verticalHeader().setVisible(False)
+        self.verticalHeader().setDefaultSectionSize(22)
+        self.setColumnWidth(0, 48)
+        for column in range(1, 6):
+            self.setColumnWidth(column, 72)
+
+    def set_table(self, table: pd.DataFrame) -> None:
+        """Show another `roi_table`."""
+        self._rows.set_table(table)
+
+    @property
+    def selected(self) -> list[int]:
+        """Ids of the selected ROIs."""
+        rows = sorted(i.row() for i in self.selectionModel().selectedRows())
+        ids = self._rows.unit_ids
+        return [ids[row] for row in rows]
+
+    @property
+    def new(self) -> list[int]:
+        """Ids of the ROIs that no known cell overlaps."""
+        column = self._rows.columns.index("new")
+        ids = self._rows.unit_ids
+        return [u for row, u in enumerate(ids) if self._rows.value(row, column) == "new"]
+
+    def select(self, ids: Iterable[int], *, add: bool = False) -> None:
+        """Select ROIs and bring the last of them into view."""
+        chosen = QItemSelection()
+        last = self._rows.columnCount() - 1
+        for row in self._rows.rows_of(list(ids)):
+            chosen.select(self._rows.index(row, 0), self._rows.index(row, last))
+            self.scrollTo(self._rows.index(row, 0))
+        flag = QItemSelectionModel.SelectionFlag
+        self.selectionModel().select(chosen, flag.Toggle if add else flag.ClearAndSelect)
+
+
+def _empty_table() -> pd.DataFrame:
+    from napari_caltrig.recording import Footprints
+
+    return roi_table(Footprints.empty((1, 1)), None)
