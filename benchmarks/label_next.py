@@ -50,10 +50,18 @@ def main() -> None:
         before = f1(recording, spans, "gru")
         for how, cells in choices:
             after = np.nan if arguments.no_training else learned(recording, spans, cells)
-            rows.append((how, errors[cells].sum(), before, after))
-            print(f"recording {seed}, {how}: {rows[-1][1]:.0f} corrections, F1 {after:.3f}")
-    table = pd.DataFrame(rows, columns=["choice", "corrections", "F1 before", "F1 after"])
-    print(table.groupby("choice").mean().round(3).to_string())
+            rows.append((seed, how, errors[cells].sum(), before, after))
+            corrected = errors[cells].sum()
+            print(
+                f"recording {seed}, {how}: {corrected:.0f} corrections, F1 {after:.3f}", flush=True
+            )
+    names = ["recording", "choice", "corrections", "F1 before", "F1 after"]
+    table = pd.DataFrame(rows, columns=names)
+    print(table.groupby("choice")[names[2:]].mean().round(3).to_string())
+    pairs = table.pivot_table("F1 after", "recording", "choice", aggfunc="mean")
+    gain = pairs["by rank"] - pairs["by chance"]
+    error = gain.std() / np.sqrt(len(gain))
+    print(f"by rank less by chance: {gain.mean():+.4f}, standard error {error:.4f}")
 
 
 def simulate(seed: int) -> SimulatedTraces:
