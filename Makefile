@@ -41,7 +41,7 @@ endif
 
 ## Set everything up and run the tests.
 test: $(VENV)/ready $(VENV)/npe2-0.9/npe2
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(PYTEST_ARGS)
 
 ## Style, types and import rules.
 lint: $(VENV)/ready-dev

@@ -141,7 +141,7 @@ def test_training_lowers_the_loss():
     for step in steps:
         if "loss" in step.message:
             losses.append(float(step.message.rsplit(" ", 1)[1]))
-        if step.message == "testing":
+        elif losses:  # trained; testing would take much longer
             break
     steps.close()
     assert losses[-1] < 0.8 * losses[0]

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from scipy import sparse
 
 from napari_caltrig.cli import main
 from napari_caltrig.projects import read_project
@@ -48,6 +49,14 @@ def statuses(file, step="detect-transients", combination="-"):
     return {r["name"]: r["runs"][combination][step]["status"] for r in recordings}
 
 
+def cells_in(path):
+    with np.load(path) as file:
+        parts = file["data"], file["indices"], file["indptr"]
+        pixels = sparse.csr_array(parts, shape=tuple(file["shape"])).toarray()
+        pixels /= np.linalg.norm(pixels, axis=1, keepdims=True)
+        return SimpleNamespace(ids=file["unit_ids"], scores=file["scores"], pixels=pixels)
+
+
 def test_results_are_those_of_the_single_commands(project_file, batch, tmp_path):
     file = project_file("[find-cells]\ndiameter = 10\n[detect-transients]\nthreshold = 0.4\n")
     result = batch(file, BOTH)
@@ -63,9 +72,13 @@ def test_results_are_those_of_the_single_commands(project_file, batch, tmp_path)
     assert (made / "detect-transients" / "transients.csv").read_bytes() == alone
     assert len(pd.read_csv(tmp_path / "t.csv")) > 3
     cli("find-cells", path, "--out", tmp_path / "f.npz", "--diameter", 10)
-    with np.load(tmp_path / "f.npz") as a, np.load(made / "find-cells" / "footprints.npz") as b:
-        assert all(np.array_equal(a[name], b[name], equal_nan=True) for name in a)
-        assert len(a["unit_ids"]) > 0
+    # another number of threads adds in another order, so equal but for rounding
+    a = cells_in(tmp_path / "f.npz")
+    b = cells_in(made / "find-cells" / "footprints.npz")
+    assert len(a.ids) > 0
+    np.testing.assert_array_equal(a.ids, b.ids)
+    np.testing.assert_allclose(a.scores, b.scores, rtol=0, atol=1e-3)
+    assert (a.pixels * b.pixels).sum(axis=1).min() > 0.999
     assert not list(file.parent.rglob("*.caltrig"))  # nothing lies beside a recording
 
 

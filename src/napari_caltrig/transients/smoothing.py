@@ -238,8 +238,10 @@ def snr_of(
     """`snr_trace` from its two parts."""
     window = max(int(_BASELINE_WINDOW_S * frame_rate), 1)
     above = smooth - running_percentile(smooth, _BASELINE_PERCENTILE, window)
-    # noise is 0 in traces that hardly ever move: what moves there is signal beyond doubt
-    ratio = np.divide(above, level, out=np.zeros_like(above), where=level > 0)
+    # noise is 0, or next to it, in traces that hardly ever move: what moves there is signal
+    # beyond doubt, and its ratio infinite
+    with np.errstate(over="ignore"):
+        ratio = np.divide(above, level, out=np.zeros_like(above), where=level > 0)
     return np.where((level == 0) & (above > 0), np.inf, ratio)
 
 
