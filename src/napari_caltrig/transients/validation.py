@@ -91,9 +91,12 @@ def event_f1(network: torch.nn.Module, parts: list[ScoredTraces], threshold: flo
     threshold
         Probability that a transient needs.
     """
+    from napari_caltrig.transients.networks import single_threaded
+
     was_training = network.training
     network.eval()
-    scores = [_f1(network, part, threshold) for part in parts]
+    with single_threaded():  # threads that share the small steps of a GRU wait most of the time
+        scores = [_f1(network, part, threshold) for part in parts]
     network.train(was_training)
     known = [s for s in scores if np.isfinite(s)]
     return float(np.mean(known)) if known else float("nan")
