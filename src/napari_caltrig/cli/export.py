@@ -62,7 +62,7 @@ def export(
             steps = export_steps(curated, target, out, overwrite=overwrite, **options)
             done = run(steps, show)
     decisions = curated.curation_file
-    click.echo(f"{len(curated.unit_ids)} cells written to {done.path}")
+    click.echo(f"{done.path} written")
     click.echo(f"decisions from {decisions}" if decisions else "no decisions were found", err=True)
     for note in done.notes:
         click.echo(note, err=True)
