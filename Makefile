@@ -39,9 +39,9 @@ else
 	$(ON_SCREEN) $(BIN)/napari-caltrig demo --headless demo-output
 endif
 
-## Set everything up and run the tests.
+## Set everything up and run the tests, on every core: so each takes one thread.
 test: $(VENV)/ready $(VENV)/npe2-0.9/npe2
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal $(PYTEST_ARGS)
 
 ## Style, types and import rules.
 lint: $(VENV)/ready-dev
