@@ -2,8 +2,8 @@
 
     python peer_suite2p.py MOVIE.npy OUT.npz FRAME_RATE DIAMETER
 
-Default settings (sparse mode). Writes footprints (CSR), the seconds of detection alone and the
-highest memory.
+Default settings (sparse mode). Writes footprints (CSR), wall and processor seconds of detection
+alone and the highest memory of the process, movie included.
 """
 
 import resource
@@ -15,7 +15,28 @@ from pathlib import Path
 import numpy as np
 
 
+def import_torchvision() -> None:
+    """Import what Suite2p's imports ask for, even where it does not fit the torch at hand.
+
+    PyPI's torchvision is made for a torch with CUDA; beside another one its operators are
+    missing. Detection uses none of them, so it is enough that they have names.
+    """
+    try:
+        import torchvision  # noqa: F401
+    except RuntimeError:
+        import torch
+
+        library = torch.library.Library("torchvision", "DEF")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
+        KEPT.append(library)  # its definitions end with it
+
+
+KEPT: list = []
+
+
 def main() -> None:
+    import_torchvision()
     import torch
     from suite2p import default_settings
     from suite2p.detection import detection_wrapper
@@ -29,16 +50,16 @@ def main() -> None:
             frames,
             diameter=[float(diameter)] * 2,
             tau=1.0,
-            fs=float(frame_rate),
+            fs=float(frame_rate) or 10.0,
             settings=settings,
             device=torch.device("cpu"),
         )[1]
 
     with suppress(ValueError):  # compiles what numba compiles, whether it finds cells or not
         detect(movie[:300, :128, :128].copy())
-    start = time.perf_counter()
+    wall, cpu = time.perf_counter(), time.process_time()
     cells = detect(movie)
-    seconds = time.perf_counter() - start
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     width = movie.shape[2]
     pixels = [cell["ypix"].astype(int) * width + cell["xpix"] for cell in cells]
     np.savez(
@@ -46,7 +67,8 @@ def main() -> None:
         data=np.concatenate([cell["lam"] for cell in cells] or [np.zeros(0)]),
         indices=np.concatenate(pixels or [np.zeros(0, int)]),
         indptr=np.cumsum([0, *(len(p) for p in pixels)]),
-        seconds=seconds,
+        seconds=wall,
+        cpu_seconds=cpu,
         memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
     )
 
