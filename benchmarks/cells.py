@@ -39,7 +39,7 @@ MOST_S = 1200
 OURS = "default", "default, size unknown", "LoG + disks", "LoG + watershed"
 PAPER = ("apthorpe-2016",)
 PEERS = {
-    "suite2p": "import importlib.util as u; assert u.find_spec('suite2p.detection.detect')",
+    "suite2p": "import importlib.util as u; assert u.find_spec('suite2p')",
     # Another package of that name is on PyPI.
     "caiman": "from caiman.source_extraction.cnmf import cnmf",
 }

@@ -2,7 +2,7 @@
 
     python benchmarks/cell_finders/prepare.py FOLDER [--constraint FILE]
 
-What FOLDER has already is left alone. Needs the internet or a package index; some minutes.
+What FOLDER has already is left alone. Needs a package index; some minutes.
 CaImAn cannot be had from PyPI (the package of that name is another one): make an environment with
 conda (``conda create -p FOLDER/caiman -c conda-forge caiman``).
 """
@@ -19,7 +19,7 @@ MAKE_MOVIE = Path(__file__).parents[3] / "shared" / "tools" / "make_minisim.py"
 SIZE_PX, SECONDS = "304", "75"
 MOVIES = {
     "minisim ca1": ("ca1", "11", SIZE_PX, SECONDS),
-    "minisim cortex": ("cortex", "12", SIZE_PX, SECONDS),
+    "minisim cortex": ("cortex_l23", "12", SIZE_PX, SECONDS),
     # Up to 7 px of motion, a quarter of the light.
     "minisim dim moving": ("ca1", "13", SIZE_PX, SECONDS, "7", "150"),
 }

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
-from napari_caltrig.cells.components import Components, Field, overlap
+from napari_caltrig.cells.components import Components, Field
 
 SMOOTHING = 0.04  # diameters (sd); pixel noise would fray outlines
 MISFIT = 0.05  # of the sd of what components explain: they are not more exact than that
@@ -65,17 +65,12 @@ def _with_images(field: Field, found: Components) -> Components:
     n, size = len(found), field.size
     if not n:
         return found
-    gram = found.traces @ found.traces.T
-    images = np.empty_like(found.images)
-    gap = np.abs(found.corners[:, None] - found.corners[None]).max(axis=2)
-    for i in range(n):
-        window = np.ascontiguousarray(field.window(found.corners[i]))
-        fit = (window.reshape(size * size, -1) @ found.traces[i]).reshape(size, size)
-        for j in np.flatnonzero(gap[i] < size):
-            if j != i:
-                here, there = overlap(found.corners[j] - found.corners[i], size)
-                fit[here] -= gram[i, j] * found.images[j][there]
-        images[i] = fit / max(gram[i, i], 1e-20)
+    # What no component explains is looked at once, instead of every neighbour in every window.
+    left = unexplained(field, found)
+    power = np.maximum((found.traces**2).sum(axis=1), 1e-20)
+    images = found.images.copy()
+    for image, corner, trace, p in zip(images, found.corners, found.traces, power, strict=True):
+        image += (left.window(corner) @ trace) / p
     axis = np.arange(size) - field.margin
     near = np.hypot(axis[:, None], axis) <= field.margin
     images = np.maximum(images, 0) * near
@@ -138,8 +133,14 @@ def residual(field: Field, found: Components) -> tuple[Field, NDArray[np.float32
     unsure : ndarray
         Expected error (sd) of the components per pixel, (Y, X) with the margin.
     """
-    images = found.csr(field)
-    explained = np.asarray(images.T @ found.traces, dtype=np.float32)
-    left = (field.flat - explained).reshape(field.stack.shape)
+    left = unexplained(field, found)
+    explained = field.flat - left.flat
     unsure = MISFIT * explained.std(axis=1).reshape(field.stack.shape[:2])
-    return field.like(left), unsure
+    return left, unsure
+
+
+def unexplained(field: Field, found: Components) -> Field:
+    """The field less what the components explain."""
+    left: NDArray[np.float32] = np.asarray(found.csr(field).T @ found.traces, dtype=np.float32)
+    np.subtract(field.flat, left, out=left)
+    return field.like(left.reshape(field.stack.shape))
