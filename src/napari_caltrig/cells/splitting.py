@@ -134,4 +134,4 @@ def _non_negative(gram: NDArray[np.float32], target: NDArray[np.float32]) -> NDA
     first = (one / a - (b / a) * (two / c)) / apart
     second = (two / c - (b / c) * (one / a)) / apart
     rows = np.stack([np.where(second < 0, one / a, first), np.where(first < 0, two / c, second)])
-    return np.maximum(rows, 0, out=rows)
+    return np.asarray(np.maximum(rows, 0))
