@@ -117,7 +117,9 @@ def test_labels_are_disks_of_four_pixels_at_the_centroids():
         wanted |= (y - cy) ** 2 + (x - cx) ** 2 <= DISK_RADIUS_PX**2
     assert (field.disks != wanted).mean() < 0.005
     assert field.stack.shape == (50, 96, 96)
-    assert 0 <= field.stack.min() <= field.stack.max() <= 1
+    assert field.stack.dtype == np.uint8
+    assert field.stack.min() == 0
+    assert field.stack.max() == 255
 
 
 def disks_map(centres, shape=(64, 64), level=0.95):

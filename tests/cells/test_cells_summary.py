@@ -8,8 +8,9 @@ import dask.array as da
 import numpy as np
 import pytest
 
-from napari_caltrig.cells.channels import CHANNELS, N_STILL, channels_of, normalized_stack
+from napari_caltrig.cells.channels import CHANNELS, N_STILL, channels_of
 from napari_caltrig.cells.input import BLOCK_BYTES
+from napari_caltrig.cells.paper_stack import clipped
 from napari_caltrig.cells.statistics import STACK_FRAMES
 from napari_caltrig.cells.summary import bin_size, summarize, summary_steps
 from napari_caltrig.simulation.movies import MovieConfig, simulate_movie
@@ -124,7 +125,7 @@ def test_the_stack_has_at_most_fifty_frames_between_mean_and_maximum(n_frames):
     assert len(stack) == min(n_frames, STACK_FRAMES)
     assert (stack.max(axis=0) <= movie.max(axis=0) + 1e-6).all()
     assert (stack.mean(axis=0) >= movie.mean(axis=0) - 0.05).all()
-    scaled = normalized_stack(stack)
+    scaled = clipped(stack)
     assert scaled.min() >= 0
     assert scaled.max() <= 1
 

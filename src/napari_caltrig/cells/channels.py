@@ -50,15 +50,6 @@ def channels_of(summary: Summary) -> NDArray[np.float32]:
     return stacked
 
 
-def normalized_stack(stack: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Frames between their 3rd (0) and 99th (1) percentile, as Apthorpe et al. (2016)."""
-    sample = stack[:, ::2, ::2] if stack.size > 2_000_000 else stack
-    low, high = np.percentile(sample, [3, 99])
-    if high <= low:
-        return np.zeros_like(stack)
-    return np.asarray(np.clip((stack - low) / (high - low), 0, 1), dtype=np.float32)
-
-
 def _local(image: Image, diameter: float, floor: float = 0.0, *, centred: bool) -> Image:
     """Image in units of its local spread (mean absolute deviation x 1.25 = sd of a Gaussian)."""
     sigma = 3 * diameter

@@ -15,12 +15,9 @@ from napari_caltrig.cells.calibration import (
 )
 from napari_caltrig.cells.confidence import Calibration
 from napari_caltrig.cells.examples import Example
-from napari_caltrig.cells.finding import DISK_MARGIN
-from napari_caltrig.cells.inference import NETWORK_DIAMETER, apthorpe_probability
-from napari_caltrig.cells.instances import cells_from_probability, select_cells
+from napari_caltrig.cells.instances import select_cells
 from napari_caltrig.cells.scoring import score_cells
 from napari_caltrig.recording import Footprints
-from napari_caltrig.steps import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -51,10 +48,7 @@ def calibrate(network: nn.Module, examples: Iterable[Example]) -> Calibration:
 
 
 def evaluate_on_examples(
-    model: str,
-    network: nn.Module,
-    examples: list[Example],
-    calibration: Calibration | None = None,
+    network: nn.Module, examples: list[Example], calibration: Calibration
 ) -> tuple[float, dict[str, Any]]:
     """Lowest threshold with nearly the best pooled F1 at IoU 0.5, and the scores there.
 
@@ -63,29 +57,24 @@ def evaluate_on_examples(
 
     Parameters
     ----------
-    model
-        ``"compact"`` or ``"apthorpe-2016"``.
     network
-        Trained.
+        The compact network, trained.
     examples
         Not seen in training.
     calibration
-        Of the compact network.
+        Its confidence.
 
     Returns
     -------
     threshold : float
         F1 is within 0.008 of the best on these examples.
     scores : dict
-        Pooled precision, recall and F1 at IoU 0.5 and by centroid there; of the
-        compact network also how far its confidence is from the share of cells.
+        Pooled precision, recall and F1 at IoU 0.5 and by centroid there, and how far the
+        confidence is from the share of cells.
     """
     finders: list[Callable[[float], Footprints]] = []
     confidence, real = [], []
     for example in examples:
-        if calibration is None:
-            finders.append(_disk_finder(network, example))
-            continue
         found = candidates_of(network, example)
         sure = found.confidence(calibration)
         answer = verdicts(found, example)
@@ -106,16 +95,8 @@ def evaluate_on_examples(
     f1 = np.array([row["iou_0.5"]["F1"] for row in table])
     chosen = int(np.flatnonzero(f1 >= f1.max() - TOLERANCE)[0])
     scores: dict[str, Any] = {"fields": len(examples), **table[chosen]}
-    if confidence:
-        scores["calibration"] = calibration_error(np.concatenate(confidence), np.concatenate(real))
+    scores["calibration"] = calibration_error(np.concatenate(confidence), np.concatenate(real))
     return float(THRESHOLDS[chosen]), {"simulated fields": scores}
-
-
-def _disk_finder(network: nn.Module, example: Example) -> Callable[[float], Footprints]:
-    probability = run(apthorpe_probability(network, example.stack))
-    return lambda threshold: cells_from_probability(
-        probability, NETWORK_DIAMETER, threshold, DISK_MARGIN
-    )
 
 
 def _rates(tp: int, fp: int, fn: int) -> dict[str, float]:

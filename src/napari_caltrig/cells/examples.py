@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
-from napari_caltrig.cells.channels import channels_of, normalized_stack
+from napari_caltrig.cells.channels import channels_of
 from napari_caltrig.cells.inference import NETWORK_DIAMETER
 from napari_caltrig.cells.summary import BIN_S, RunningSummary
 from napari_caltrig.recording import Footprints
@@ -20,7 +20,6 @@ View = Literal["all", "active", "still"]
 
 N_RAYS = 16
 CORE = 0.3  # of its diameter around a cell's centre, its radii are to be told
-DISK_RADIUS = 0.4  # diameters; Apthorpe et al. label disks of 4 px at the centroids
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +32,6 @@ class Example:
         Network input, (channels, Y, X).
     still_channels
         The same from the mean image alone.
-    stack
-        Frames for the network of Apthorpe et al., 0 to 1, (frames, Y, X).
     cells
         0 background, 1.. cells, (Y, X); the nearer centre owns shared pixels.
     centres
@@ -55,7 +52,6 @@ class Example:
 
     channels: NDArray[np.float32]
     still_channels: NDArray[np.float32]
-    stack: NDArray[np.float32]
     cells: NDArray[np.int32]
     centres: NDArray[np.float64]
     sizes: NDArray[np.float64]
@@ -130,7 +126,6 @@ def make_example(
     return Example(
         channels_of(summary),
         channels_of(still.result()),
-        normalized_stack(summary.stack),
         *_truth(sim, no_mean),
         summary.activity,
         sim.masks,
@@ -183,18 +178,6 @@ def targets(
     return maps.astype(np.float32), weight.astype(np.float32)
 
 
-def disk_targets(example: Example) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-    """Disks at the centroids of visible cells, and 0 where a cell cannot be seen."""
-    y, x = np.indices(example.cells.shape)
-    disks = np.zeros(example.cells.shape, bool)
-    seen = example.seen("all")
-    for (cy, cx), good in zip(example.centres, seen, strict=True):
-        if good:
-            disks |= (y - cy) ** 2 + (x - cx) ** 2 <= (DISK_RADIUS * NETWORK_DIAMETER) ** 2
-    hidden = np.concatenate([[False], ~seen])[example.cells]
-    return disks, np.where(hidden & ~disks, 0.0, 1.0).astype(np.float32)
-
-
 def _truth(
     sim: SimulatedMovie, no_mean: bool
 ) -> tuple[
@@ -207,7 +190,6 @@ def _truth(
 ]:
     """Labels image, centres, diameters, radii and visibility of the cells."""
     masks, shape = sim.masks, sim.masks.shape
-    n = len(masks)
     areas = masks.areas()
     centres = np.nan_to_num(masks.centroids())
     cells, nearest = np.zeros(shape, np.int32), np.full(shape, np.inf)
@@ -218,6 +200,18 @@ def _truth(
         closer = distance < nearest[y, x]
         nearest[y[closer], x[closer]] = distance[closer]
         cells[y[closer], x[closer]] = i + 1
+    sizes = 2 * np.sqrt(areas / np.pi)
+    return cells, centres, sizes, _radii(sim, centres), *visible_cells(sim, no_mean)
+
+
+def visible_cells(
+    sim: SimulatedMovie, no_mean: bool
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which cells can be found by their activity, and which in the mean image.
+
+    With `no_mean` the mean image was taken off the movie.
+    """
+    masks, areas, n = sim.masks, sim.masks.areas(), len(sim.masks)
     rest = np.asarray(sim.background.spatial)[0]
     strength = np.zeros(n)
     for i, unit_id in enumerate(masks.unit_ids):
@@ -229,8 +223,7 @@ def _truth(
     enough = areas > 0.3 * np.median(areas) if n else np.zeros(0, bool)
     lowest = 0.2 if sim.config.modality == "two-photon" else 0.06
     still = enough & (sim.contrast > lowest) & (not no_mean)
-    sizes = 2 * np.sqrt(areas / np.pi)
-    return cells, centres, sizes, _radii(sim, centres), enough & active, still
+    return enough & active, still
 
 
 def _radii(sim: SimulatedMovie, centres: NDArray[np.float64]) -> NDArray[np.float32]:

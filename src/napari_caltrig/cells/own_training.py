@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_caltrig.cells.channels import N_STILL, channels_of
+from napari_caltrig.cells.crops import VIEWS, channel_crop
 from napari_caltrig.cells.examples import N_RAYS, Example, View, targets
 from napari_caltrig.cells.finding import (
     PAPER_ARCHITECTURES,
@@ -20,9 +21,9 @@ from napari_caltrig.cells.finding import (
 )
 from napari_caltrig.cells.inference import NETWORK_DIAMETER, load_network
 from napari_caltrig.cells.labelled import LabelledField, at_scale, median_diameter
+from napari_caltrig.cells.losses import compact_loss
 from napari_caltrig.cells.paper_training import PaperConfig, paper_training_steps
 from napari_caltrig.cells.scoring import score_cells
-from napari_caltrig.cells.training import VIEWS, channel_crop, compact_loss
 from napari_caltrig.recording import Footprints
 from napari_caltrig.steps import Progress, Step, Steps, run
 from napari_caltrig.weights import ModelCard, load_model, save_model

@@ -145,7 +145,9 @@ class Outliner:
 
 
 def tuning_steps(
-    outliners: Sequence[Outliner], truths: Sequence[Footprints]
+    outliners: Sequence[Outliner],
+    truths: Sequence[Footprints],
+    counted: Sequence[NDArray[np.bool_]] | None = None,
 ) -> Steps[tuple[OutlineParameters, dict[str, float]]]:
     """Find the parameters with the best mean F1 (Jaccard > 0.5), by trying a grid of them.
 
@@ -155,6 +157,8 @@ def tuning_steps(
         One per validation field.
     truths
         The cells of each.
+    counted
+        Which of them are to be found; the others are neither missed nor wrong.
 
     Returns
     -------
@@ -172,23 +176,35 @@ def tuning_steps(
     best, scores = default, {"F1": -1.0}
     for i, parameters in enumerate(grid):
         yield Step(i, len(grid), "tuning the outlines")
-        found = mean_scores([o.cells(parameters) for o in outliners], truths)
+        found = mean_scores([o.cells(parameters) for o in outliners], truths, counted)
         if found["F1"] > scores["F1"]:
             best, scores = parameters, found
     yield Step(len(grid), len(grid), "tuning the outlines")
     return best, scores
 
 
-def mean_scores(found: Sequence[Footprints], truths: Sequence[Footprints]) -> dict[str, float]:
-    """Precision, recall and F1 at Jaccard 0.5: mean over fields, and of all cells pooled."""
+def mean_scores(
+    found: Sequence[Footprints],
+    truths: Sequence[Footprints],
+    counted: Sequence[NDArray[np.bool_]] | None = None,
+) -> dict[str, float]:
+    """Precision, recall and F1 at Jaccard 0.5: mean over fields; F1 of all cells pooled.
+
+    ``centroid_F1`` is pooled, too. `counted` as for `tuning_steps`.
+    """
+    counts = counted if counted is not None else [np.ones(len(t), bool) for t in truths]
     rows = [
-        score_cells(f, t, iou=(0.5,))["scores"]["iou_0.5"]
-        for f, t in zip(found, truths, strict=True)
+        score_cells(f, t, counted=c, iou=(0.5,))["scores"]
+        for f, t, c in zip(found, truths, counts, strict=True)
     ]
-    mean = {key: float(np.mean([row[key] for row in rows])) for key in ("P", "R", "F1")}
-    tp, fp, fn = (sum(int(row[key]) for row in rows) for key in ("TP", "FP", "FN"))
-    pooled = 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else 1.0
-    return {**{k: round(v, 4) for k, v in mean.items()}, "pooled_F1": round(pooled, 4)}
+    mean = {key: float(np.mean([row["iou_0.5"][key] for row in rows])) for key in ("P", "R", "F1")}
+    pooled = {"pooled_F1": _pooled(rows, "iou_0.5"), "centroid_F1": _pooled(rows, "centroid")}
+    return {key: round(value, 4) for key, value in {**mean, **pooled}.items()}
+
+
+def _pooled(rows: Sequence[Mapping[str, Any]], measure: str) -> float:
+    tp, fp, fn = (sum(int(row[measure][key]) for row in rows) for key in ("TP", "FP", "FN"))
+    return 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else 1.0
 
 
 def at_threshold(parameters: OutlineParameters, threshold: float) -> OutlineParameters:

@@ -19,7 +19,7 @@ LONGEST_SERIES = 300
 LOW, HIGH = 3, 99  # percentiles
 
 
-def paper_stack(movie: Any, summary: Summary) -> Stack:
+def paper_stack(movie: Any, summary: Summary, series: bool | None = None) -> Stack:
     """Frames for a network of Apthorpe et al.: equalized in time, 0 to 1.
 
     Parameters
@@ -29,6 +29,8 @@ def paper_stack(movie: Any, summary: Summary) -> Stack:
         summary's stack is (means over time, then maxima of up to six of them).
     summary
         Of the movie, at the network's scale.
+    series
+        Whether the movie is such a short series; told by its length by default.
 
     Returns
     -------
@@ -37,8 +39,9 @@ def paper_stack(movie: Any, summary: Summary) -> Stack:
         all voxels.
     """
     stack = summary.stack
-    short = STACK_FRAMES < movie.shape[0] <= LONGEST_SERIES
-    if short and not summary.n_corrected and not summary.background_removed:
+    if series is None:
+        series = STACK_FRAMES < movie.shape[0] <= LONGEST_SERIES
+    if series and not summary.n_corrected and not summary.background_removed:
         frames = read_frames(movie, slice(0, movie.shape[0]))
         middle = np.nanmedian(frames) if np.isfinite(frames).any() else 0.0
         frames = np.where(np.isfinite(frames), frames, middle).astype(np.float32)

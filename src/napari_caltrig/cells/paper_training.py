@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_caltrig.cells.channels import channels_of
+from napari_caltrig.cells.crops import stack_crop
 from napari_caltrig.cells.inference import NETWORK_DIAMETER, apthorpe_probability, load_network
 from napari_caltrig.cells.labelled import LabelledField, at_scale, median_diameter, read_folder
+from napari_caltrig.cells.losses import apthorpe_loss
 from napari_caltrig.cells.paper_outlines import (
     OutlineParameters,
     Outliner,
@@ -21,7 +23,6 @@ from napari_caltrig.cells.paper_outlines import (
 )
 from napari_caltrig.cells.paper_stack import paper_stack
 from napari_caltrig.cells.summary import Summary, summary_steps
-from napari_caltrig.cells.training import apthorpe_loss, stack_crop
 from napari_caltrig.cells.wand import wand_image
 from napari_caltrig.recording import Footprints
 from napari_caltrig.steps import Progress, Step, Steps, run
@@ -90,9 +91,11 @@ class PaperField:
     Parameters
     ----------
     stack
-        (frames, Y, X), 0 to 1.
+        (frames, Y, X) of uint8: the network's 0 to 1 as 0 to 255.
     cells
-        True cells.
+        True cells, and those that nobody can tell.
+    counted
+        Which of them are to be found, (cells,).
     image
         For the magic wand, (Y, X).
     disks
@@ -101,8 +104,9 @@ class PaperField:
         0 where nobody knows, (Y, X).
     """
 
-    stack: NDArray[np.float32]
+    stack: NDArray[np.uint8]
     cells: Footprints
+    counted: NDArray[np.bool_]
     image: NDArray[np.float32]
     disks: NDArray[np.bool_]
     weight: NDArray[np.float32]
@@ -154,23 +158,60 @@ def paper_training_steps(
         prepared[split] = []
         for field in fields:
             prepared[split].append((yield from field_steps(field, diameter)))
+    described = {
+        "description": f"{full_name(config.model)}, trained on your own fields.",
+        "licence": "",
+        "training": {
+            "data": {split: [f.name for f in fields] for split, fields in splits.items()},
+            "cell_diameter_px": round(diameter, 2),
+        },
+    }
+    return (yield from learning_steps(prepared, config, described, models))
+
+
+def learning_steps(
+    prepared: Mapping[str, Sequence[PaperField]],
+    config: PaperConfig,
+    described: Mapping[str, Any],
+    models: Path | None = None,
+) -> Steps[Path]:
+    """Train, tune and score on fields as the network sees them, and save the model.
+
+    Parameters
+    ----------
+    prepared
+        As for `paper_training_steps`.
+    config
+        How.
+    described
+        For the card: ``training`` says which data, ``description`` and ``licence``.
+    models
+        Where to save.
+    """
     network = yield from _optimize(config, prepared["training"])
     tuned_on = "validation" if prepared.get("validation") else "training"
     outliners = yield from _outliners(network, prepared[tuned_on])
-    parameters, tuned = yield from tuning_steps(outliners, [f.cells for f in prepared[tuned_on]])
+    parameters, tuned = yield from tuning_steps(outliners, *_truth(prepared[tuned_on]))
     scores: dict[str, Any] = {f"{tuned_on} fields (tuned on)": tuned}
     if prepared.get("test"):
         outliners = yield from _outliners(network, prepared["test"])
         found = [o.cells(parameters) for o in outliners]
-        scores["test fields"] = mean_scores(found, [f.cells for f in prepared["test"]])
+        scores["test fields"] = mean_scores(found, *_truth(prepared["test"]))
     tensors = {k: v.detach().cpu().numpy() for k, v in network.state_dict().items()}
-    names = {split: [f.name for f in fields] for split, fields in splits.items()}
-    card = _card(config, parameters, names, diameter, scores)
-    return save_model(card, tensors, models)
+    return save_model(_card(config, parameters, described, scores), tensors, models)
 
 
-def field_steps(field: LabelledField, diameter: float) -> Steps[PaperField]:
-    """Preprocess one field: scale, equalize in time, clip, label with centroid disks."""
+def _truth(fields: Sequence[PaperField]) -> tuple[list[Footprints], list[NDArray[np.bool_]]]:
+    return [f.cells for f in fields], [f.counted for f in fields]
+
+
+def field_steps(
+    field: LabelledField, diameter: float, series: bool | None = None
+) -> Steps[PaperField]:
+    """Preprocess one field: scale, equalize in time, clip, label with centroid disks.
+
+    `series` as for `paper_stack`.
+    """
     factor = NETWORK_DIAMETER / diameter
     if abs(factor - 1) < 1e-3:
         factor = 1.0
@@ -184,12 +225,15 @@ def field_steps(field: LabelledField, diameter: float) -> Steps[PaperField]:
     for cy, cx in _centres(masks):
         disks |= (y - cy) ** 2 + (x - cx) ** 2 <= DISK_RADIUS_PX**2
     weight = summary.valid.astype(np.float32)
+    counted = np.ones(len(masks), bool)
     if field.unsure is not None and len(field.unsure):
-        weight[at_scale(field.unsure, shape).any(axis=0) & ~disks] = 0
+        unsure = at_scale(field.unsure, shape)
+        weight[unsure.any(axis=0) & ~disks] = 0
+        masks = np.concatenate([masks, unsure])
+        counted = np.concatenate([counted, np.zeros(len(unsure), bool)])
     cells = Footprints.from_dense(masks.astype(np.float32))
-    return PaperField(
-        paper_stack(field.movie, summary), cells, image_for_wand(summary), disks, weight
-    )
+    stack = np.rint(255 * paper_stack(field.movie, summary, series)).astype(np.uint8)
+    return PaperField(stack, cells, counted, image_for_wand(summary), disks, weight)
 
 
 def image_for_wand(summary: Summary) -> NDArray[np.float32]:
@@ -214,7 +258,7 @@ def _optimize(config: PaperConfig, fields: Sequence[PaperField]) -> Steps[nn.Mod
 
     examples = [
         (
-            (f.stack * 255).astype(np.uint8),
+            f.stack,
             f.disks[None].astype(np.float16),
             f.weight[None].astype(np.float16),
         )
@@ -264,19 +308,25 @@ def _optimize(config: PaperConfig, fields: Sequence[PaperField]) -> Steps[nn.Mod
 def _outliners(network: nn.Module, fields: Sequence[PaperField]) -> Steps[list[Outliner]]:
     outliners = []
     for field in fields:
-        probability = yield from apthorpe_probability(network, field.stack)
+        probability = yield from apthorpe_probability(
+            network, field.stack.astype(np.float32) / np.float32(255)
+        )
         outliners.append(Outliner(probability, field.image, NETWORK_DIAMETER))
     return outliners
+
+
+def full_name(model: str) -> str:
+    """How a network is called in a model card."""
+    kind = "2D" if model.endswith("2d") else "(2+1)D"
+    return f"The {kind} network of Apthorpe et al. (2016)"
 
 
 def _card(
     config: PaperConfig,
     parameters: OutlineParameters,
-    names: Mapping[str, Sequence[str]],
-    diameter: float,
+    described: Mapping[str, Any],
     scores: Mapping[str, Any],
 ) -> ModelCard:
-    kind = "2D" if config.model.endswith("2d") else "(2+1)D"
     return ModelCard(
         name=config.saved_name,
         kind="cells",
@@ -284,12 +334,11 @@ def _card(
         arguments={},
         version="1",
         threshold=parameters.threshold,
-        description=f"The {kind} network of Apthorpe et al. (2016), trained on your own fields.",
-        licence="",
+        description=described["description"],
+        licence=described["licence"],
         seed=config.seed,
         training={
-            "data": {split: list(fields) for split, fields in names.items()},
-            "cell_diameter_px": round(diameter, 2),
+            **described["training"],
             "outlines": parameters.to_card(),
             **asdict(config),
         },
