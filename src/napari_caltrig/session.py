@@ -75,6 +75,7 @@ class Session:
         self.missed_traces: dict[int, NDArray[np.float64]] = {}
         self.last_change: Change | None = None
         self._footprints: tuple[Any, Footprints] | None = None
+        self._missed_columns: tuple[Any, pd.DataFrame] | None = None
         self.proposals: dict[str, pd.DataFrame] = {}
         self.proposal_cells: tuple[int, ...] = ()
 
@@ -331,3 +332,11 @@ class Session:
     def fixed_columns(self) -> pd.DataFrame:
         """What no edit changes in the rows of the pipeline's cells."""
         return session_cells.fixed_columns(self)
+
+    @property
+    def missed_columns(self) -> pd.DataFrame:
+        """The same of the missed cells, which an edit may change."""
+        cells = self.curation.missed_cells
+        if self._missed_columns is None or self._missed_columns[0] is not cells:
+            self._missed_columns = cells, session_cells.missed_columns(self)
+        return self._missed_columns[1]

@@ -14,7 +14,6 @@ from napari_caltrig.settings import Settings
 from napari_caltrig.steps import Step, Steps
 
 if TYPE_CHECKING:
-    from napari_caltrig.curation import MissedCell
     from napari_caltrig.recording import Footprints
     from napari_caltrig.session import Session
 
@@ -47,7 +46,9 @@ def cell_table(session: Session) -> pd.DataFrame:
     unit_ids = session.unit_ids
     curation = session.curation
     statuses = [session.status(u) for u in unit_ids]
-    fixed = _with_missed(session)
+    fixed = session.fixed_columns
+    if curation.missed_cells:
+        fixed = pd.concat([fixed, session.missed_columns])
     counts = curation.transients.counts(unit_ids)
     measures = session.measures
     columns: dict[str, Any] = {
@@ -155,16 +156,11 @@ def circularities(footprints: Footprints) -> NDArray[np.float64]:
     return result
 
 
-def _with_missed(session: Session) -> pd.DataFrame:
-    """Rows of the pipeline's cells and of the missed ones."""
-    cells: list[MissedCell] = [
-        session.curation.missed_cells[u] for u in sorted(session.curation.missed_cells)
-    ]
-    if not cells:
-        return session.fixed_columns
-    sources = [_SOURCES.get(c.source, "missed") for c in cells]
-    own = _shape_columns(session.curation.missed_footprints(), sources)
-    return pd.concat([session.fixed_columns, own])
+def missed_columns(session: Session) -> pd.DataFrame:
+    """Rows of the missed cells, as `fixed_columns` has those of the pipeline's."""
+    missed = session.curation.missed_cells
+    sources = [_SOURCES.get(missed[u].source, "missed") for u in sorted(missed)]
+    return _shape_columns(session.curation.missed_footprints(), sources)
 
 
 def _shape_columns(footprints: Footprints, sources: Sequence[str]) -> pd.DataFrame:

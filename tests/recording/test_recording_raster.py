@@ -42,7 +42,7 @@ def test_rows_are_ordered_by_their_peaks_and_scaled_to_them():
     raster = Raster(np.array([3, 4, 7, 9]), values, 100, 400)
     assert raster.by_peak().tolist() == [9, 7, 3, 4]
     assert raster.frames_per_bin == 100
-    low, high = raster.levels()
+    low, high = raster.levels
     assert low.tolist() == [0, 0, 0, 0]
     assert high.tolist() == [5, 0, 9, 1]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,6 +40,7 @@ class Raster:
         peak = np.where(empty, self.values.shape[1], filled.argmax(axis=1))
         return np.asarray(self.unit_ids[np.argsort(peak, kind="stable")])
 
+    @cached_property
     def levels(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Median and maximum of each row, shape (cells,): what is dark and what is bright."""
         low, high = np.zeros((2, len(self.values)), np.float32)
@@ -89,7 +91,7 @@ def brightest(image: NDArray[np.floating], n_rows: int, n_columns: int) -> NDArr
     Parameters
     ----------
     image
-        Shape (rows, columns), no NaN.
+        Shape (rows, columns); NaN is a gap.
     n_rows, n_columns
         Pixels; an image with fewer stays as it is.
     """
@@ -97,7 +99,7 @@ def brightest(image: NDArray[np.floating], n_rows: int, n_columns: int) -> NDArr
         size = image.shape[axis]
         if size > max(n, 1):
             starts = np.linspace(0, size, max(n, 1), endpoint=False).astype(np.int64)
-            image = np.maximum.reduceat(image, starts, axis=axis)
+            image = np.fmax.reduceat(image, starts, axis=axis)
     return image
 
 

@@ -100,7 +100,10 @@ class Heatmap:
         return self._choice.on.isChecked()
 
     def show(self, signals: Sequence[str]) -> None:
-        """Draw the first of these signals that can be had of every cell; or hide."""
+        """Take the first of these signals that can be had of every cell; or hide.
+
+        What is in memory is drawn by `redraw`, the rest when it has arrived.
+        """
         if not self.is_on:
             self._image.setVisible(False)
             return
@@ -159,6 +162,7 @@ class Heatmap:
             self._say("")
             if self.is_on and self._whole is not None:
                 self._draw()
+                self.redraw()
 
         self._job = work.start(
             lambda: raster_steps(
@@ -197,21 +201,20 @@ class Heatmap:
         self.unit_ids = [int(u) for u in wanted if int(u) in row_of]
         self._rows = np.array([row_of[u] for u in self.unit_ids], dtype=np.int64)
         n = len(self._rows)
-        low, high = whole.levels()
+        low, high = whole.levels
         if self._choice.scale.currentData() == "same":
             high = low + np.max(high - low, initial=0)
         gain = np.divide(1.0, high - low, out=np.zeros_like(high), where=high > low)
         self._levels = low[self._rows, None], gain[self._rows, None]
         self._image.setVisible(n > 0)
         self._plot.getViewBox().setYRange(0, max(n, 1), padding=0)
-        self.redraw()
 
     def redraw(self) -> None:
         """Draw the window with a pixel of the image per pixel of the screen."""
         if not self.is_on or self._levels is None or not self.unit_ids:
             return
         box = self._plot.getViewBox()
-        image, (start, stop) = self.visible()
+        image, (start, stop) = self.visible(int(box.width()))
         pixels = brightest(image, int(box.height()), int(box.width()))
         # the first row is the top one, and y goes up
         self._image.setImage(pixels[::-1], levels=(0.0, 1.0), autoLevels=False)
@@ -219,8 +222,13 @@ class Heatmap:
         self.show_axis(box.height())
         self._settled.start()
 
-    def visible(self) -> tuple[NDArray[Any], tuple[float, float]]:
+    def visible(self, n_columns: int | None = None) -> tuple[NDArray[Any], tuple[float, float]]:
         """The part of the image in the window, from 0 (dark) to 1, and its left and right edge.
+
+        Parameters
+        ----------
+        n_columns
+            At most so many columns, see `brightest`; all by default.
 
         Raises
         ------
@@ -236,8 +244,12 @@ class Heatmap:
         per_bin, n_bins = raster.frames_per_bin, raster.values.shape[1]
         first = int(np.clip((left - raster.start) // per_bin, 0, n_bins - 1))
         last = int(np.clip(np.ceil((right - raster.start) / per_bin), first + 1, n_bins))
+        values = raster.values[:, first:last]
+        if n_columns is not None:
+            # The brightest stays the brightest when a row is scaled: few pixels are.
+            values = brightest(values, len(values), n_columns)
         low, gain = self._levels
-        values = (raster.values[self._rows, first:last] - low) * gain
+        values = (values[self._rows] - low) * gain
         edges = raster.start + first * per_bin - 0.5, raster.start + last * per_bin - 0.5
         return np.nan_to_num(np.clip(values, 0, 1)), edges
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from superqt.utils import QSignalThrottler
 
 from napari_caltrig.session_signals import Signals
 from napari_caltrig.viewer.links import Links
@@ -81,7 +82,8 @@ class TracePlot(QWidget):
         self.marking = TransientTools(session, self)
         self._build_layout()
         self._loader = TraceLoader(self.signals, self._show_busy)
-        self._redraw_timer = _single_shot(self._redraw, _REDRAW_MS, self)
+        self._redrawing = QSignalThrottler(QSignalThrottler.EmissionPolicy.Leading, self)
+        self._redrawing.setTimeout(_REDRAW_MS)
         self._links = Links(*self._connections())
         self._show_theme()
         self._show_selection()
@@ -139,6 +141,7 @@ class TracePlot(QWidget):
             (session.traces_loaded, self._on_traces),
             (session.behaviour_changed, self.bar.events.show_behaviour),
             (self.signals.changed, self._on_signals),
+            (self._redrawing.triggered, self._redraw),
             (self._viewer.events.theme, self._show_theme),
             (self.plot.sigXRangeChanged, self._redraw_soon),
             (self.plot.getPlotItem().getViewBox().sigResized, self._redraw_soon),
@@ -202,6 +205,7 @@ class TracePlot(QWidget):
     def _on_table(self, *_: Any) -> None:
         if self.heatmap.is_on:
             self.heatmap.show(self.shown_signals)
+            self._redraw_soon()
 
     def _want(self) -> None:
         self._means.want(self.shown_signals)
@@ -280,8 +284,8 @@ class TracePlot(QWidget):
     # Drawing -----------------------------------------------------------------
 
     def _redraw_soon(self, *_: Any) -> None:
-        if not self._redraw_timer.isActive():
-            self._redraw_timer.start()
+        """Draw at once, so that traces and axes move in one picture; then once per picture."""
+        self._redrawing.throttle()
 
     def _redraw(self) -> None:
         start, stop = self.time.range
@@ -354,12 +358,4 @@ class TracePlot(QWidget):
         self.time.disconnect_all()
         self._means.stop()
         self.heatmap.stop()
-        self._redraw_timer.stop()
-
-
-def _single_shot(slot: Any, milliseconds: int, parent: QWidget) -> QTimer:
-    timer = QTimer(parent)
-    timer.setSingleShot(True)
-    timer.setInterval(milliseconds)
-    timer.timeout.connect(slot)
-    return timer
+        self._redrawing.cancel()

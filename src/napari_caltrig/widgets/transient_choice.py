@@ -128,7 +128,8 @@ class TransientChoice:
         return rows[int(last["unit_id"])], int(last["onset"]), int(table.index[-1])
 
     def _forget_gone(self, *_: Any) -> None:
-        known = set(self._session.curation.transients.ids.tolist())
+        # There may be tens of thousands of transients, and mostly none is selected.
+        known = set(self._session.curation.transients.ids.tolist()) if self.ids else ()
         self.choose(i for i in self.ids if i in known)
 
     # Gripping ----------------------------------------------------------------
@@ -158,6 +159,9 @@ class TransientChoice:
 
     def show(self) -> None:
         """Outline the selected ones; a line at the peak."""
+        if not self.ids:
+            self._outline.setData([], [])
+            return
         layout = self._view.layout_of_rows
         x: list[float] = []
         y: list[float] = []

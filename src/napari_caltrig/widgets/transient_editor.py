@@ -77,15 +77,14 @@ class TransientEditor(QDialog):
         return bool(self._view.time.in_seconds)
 
     def _show(self) -> None:
-        table = self._choice.table()
-        one = len(table) == 1
+        one = len(self._choice.ids) == 1
         self.apply.setEnabled(one and not self._session.store.read_only)
         for field in self.fields.values():
             field.setEnabled(one)
         if not one:
             self._about.setText("Select one transient.")
             return
-        row = table.iloc[0]
+        row = self._choice.table().iloc[0]
         probability = row["probability"]
         sure = "" if np.isnan(probability) else f", probability {probability:.2f}"
         self._about.setText(f"Cell {row['unit_id']}: {row['method']} {row['model']}{sure}")

@@ -76,8 +76,8 @@ class Walk(QWidget):
         self._timer = QTimer(self)
         self._timer.setInterval(_TICK_MS)
         self._links = Links(
-            (session.selection_changed, self._show),
-            (session.curation_changed, self._show),
+            (session.selection_changed, self._show_place),
+            (session.curation_changed, self.show_progress),
             (self._timer.timeout, self._tick),
         )
         self._switch()
@@ -115,7 +115,7 @@ class Walk(QWidget):
             self.next()
         elif self.on:
             self._link.center_on(self._session.selection[-1], least_px=_LEAST_PX)
-        self._show()
+        self.show_progress()
 
     def next(self) -> None:
         """Go to the cell below."""
@@ -186,18 +186,19 @@ class Walk(QWidget):
 
     def show_progress(self, *_: Any) -> None:
         """Say where in the table we are, and how much of it is judged."""
-        self._show()
+        self._show_place()
+        order = self._order()
+        judged = sum(self._session.status(u).status != "unreviewed" for u in order)
+        self.bar.setRange(0, max(len(order), 1))
+        self.bar.setValue(judged)
+        self.position.setToolTip(f"{judged} of {len(order)} cells in the table are judged")
+        self.bar.setToolTip(self.position.toolTip())
 
-    def _show(self, *_: Any) -> None:
+    def _show_place(self, *_: Any) -> None:
         order, chosen = self._order(), self._session.selection
         place = order.index(chosen[-1]) + 1 if chosen and chosen[-1] in order else None
         total = len(order)
         self.position.setText(f"{place} of {total}" if place else f"{total} cells")
-        judged = sum(self._session.status(u).status != "unreviewed" for u in order)
-        self.bar.setRange(0, max(total, 1))
-        self.bar.setValue(judged)
-        self.position.setToolTip(f"{judged} of {total} cells in the table are judged")
-        self.bar.setToolTip(self.position.toolTip())
 
     def disconnect_all(self) -> None:
         """Stop listening and playing."""
