@@ -9,7 +9,6 @@ memory of the process, movie included.
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch  # noqa: F401  # its import is not part of the time
+from memory import peak_gb
 from scipy import ndimage, sparse
 from skimage.segmentation import watershed
 
@@ -102,7 +102,7 @@ def main() -> None:
         indptr=csr.indptr,
         seconds=wall,
         cpu_seconds=cpu,
-        memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        memory=peak_gb(),
     )
 
 

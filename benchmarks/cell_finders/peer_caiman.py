@@ -6,13 +6,13 @@
 CaImAn's demos with the sizes of the movie.
 """
 
-import resource
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from memory import peak_gb
 from scipy import sparse
 
 
@@ -64,7 +64,7 @@ def main() -> None:
         indptr=rows.indptr,
         seconds=wall,
         cpu_seconds=cpu,
-        memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        memory=peak_gb(),
     )
 
 

@@ -6,13 +6,13 @@ Default settings (sparse mode). Writes footprints (CSR), wall and processor seco
 alone and the highest memory of the process, movie included.
 """
 
-import resource
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from memory import peak_gb
 
 
 def import_torchvision() -> None:
@@ -69,7 +69,7 @@ def main() -> None:
         indptr=np.cumsum([0, *(len(p) for p in pixels)]),
         seconds=wall,
         cpu_seconds=cpu,
-        memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        memory=peak_gb(),
     )
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from napari_caltrig.cells.components import Components, Field
-from napari_caltrig.cells.factorization import unexplained
 
 GAIN = 0.015  # share of a component's power that only two traces explain
 WEAKER = 0.2  # power of the weaker part relative to the stronger
 ALIKE = 0.85  # correlation above which two traces are one
 TURNS = 25
-SETTLED = 1e-4  # share of what is explained that four more turns would have to add
 EXTENT = 0.1  # of the peak: pixels that are looked at
 
 
@@ -26,12 +25,13 @@ def split(field: Field, found: Components) -> tuple[Components, int]:
     dark on the other, and a factorization with two traces that starts from both lobes explains
     clearly more.
     """
-    left = unexplained(field, found).flat
+    images = found.csr(field)
+    by_pixel = sparse.csc_array(images)
     first, second, extra = found.images.copy(), [], []
     traces = found.traces.copy()
     rows: list[int] = []
     for i in range(len(found)):
-        parts = _in_two(field, found, left, i)
+        parts = _in_two(field, found, by_pixel, i)
         if parts is None:
             continue
         place, pair, activity = parts
@@ -50,7 +50,7 @@ def split(field: Field, found: Components) -> tuple[Components, int]:
 
 
 def _in_two(
-    field: Field, found: Components, left: NDArray[np.float32], i: int
+    field: Field, found: Components, by_pixel: sparse.csc_array, i: int
 ) -> tuple[tuple[NDArray[np.intp], ...], NDArray[np.float32], NDArray[np.float32]] | None:
     """Pixels of the window, two images on them and two traces; None if one is enough."""
     image, trace = found.images[i], found.traces[i]
@@ -59,9 +59,14 @@ def _in_two(
         return None
     y, x = (p + c for p, c in zip(place, found.corners[i], strict=True))
     pixels = y * field.stack.shape[1] + x
+    others = sparse.csr_array(by_pixel[:, pixels])
+    present = np.flatnonzero(np.diff(others.indptr))
+    present = present[present != i]
+    data = field.flat[pixels]
+    if present.size:
+        data = data - others[present].T @ found.traces[present]
     weight = image[place]
-    rest = left[pixels]
-    data = rest + weight[:, None] * trace
+    rest = data - weight[:, None] * trace
     total = max(float((data**2).sum()), 1e-20)
     pattern, power_left = _strongest(rest)
     if power_left < GAIN * total:
@@ -71,8 +76,8 @@ def _in_two(
     if fitted is None:
         return None
     images, traces = fitted
-    still = data - images.T @ traces
-    gain = float((rest**2).sum() - (still**2).sum()) / total
+    left = data - images.T @ traces
+    gain = float((rest**2).sum() - (left**2).sum()) / total
     power = np.asarray((images**2).sum(axis=1) * (traces**2).sum(axis=1))
     alike = float(np.asarray(np.corrcoef(traces))[0, 1])
     if gain > GAIN and power.min() > WEAKER * power.max() and alike < ALIKE:
@@ -100,38 +105,23 @@ def _two_traces(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
     """Two non-negative images and traces that explain (pixels, frames)."""
     traces = np.zeros((2, data.shape[1]), np.float32)
-    explained = 0.0
-    for turn in range(TURNS):
+    for _ in range(TURNS):
         gram, target = images @ images.T, images @ data
-        if not _both_alive(gram):
+        if gram[0, 0] <= 0 or gram[1, 1] <= 0:
             return None
-        traces = _non_negative(gram, target)
+        _sweep(traces, gram, target)
         gram, target = traces @ traces.T, traces @ data.T
-        if not _both_alive(gram):
+        if gram[0, 0] <= 0 or gram[1, 1] <= 0:
             return None
-        images = _non_negative(gram, target)
-        if turn % 4 == 3:
-            before, explained = explained, float((images * target).sum())
-            if explained - before < SETTLED * explained:
-                break
+        _sweep(images, gram, target)
     alive = images.any(axis=1).all() and traces.any(axis=1).all()
     return (images, traces) if alive else None
 
 
-def _both_alive(gram: NDArray[np.float32]) -> bool:
-    strong, weak = float(gram.diagonal().max()), float(gram.diagonal().min())
-    return weak > 1e-9 * strong
-
-
-def _non_negative(gram: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Two rows, not negative, that solve ``gram @ rows = target`` best; `gram` is not negative.
-
-    Where one row would be negative it is zero and the other one stands alone.
-    """
-    (a, b), (_, c) = gram.tolist()
-    one, two = target
-    apart = max(1 - b * b / (a * c), 1e-6)
-    first = (one / a - (b / a) * (two / c)) / apart
-    second = (two / c - (b / c) * (one / a)) / apart
-    rows = np.stack([np.where(second < 0, one / a, first), np.where(first < 0, two / c, second)])
-    return np.asarray(np.maximum(rows, 0))
+def _sweep(
+    rows: NDArray[np.float32], gram: NDArray[np.float32], target: NDArray[np.float32]
+) -> None:
+    """Non-negative least squares of two rows, in place."""
+    for _ in range(3):
+        for i in (0, 1):
+            np.maximum(rows[i] + (target[i] - gram[i] @ rows) / gram[i, i], 0, out=rows[i])
