@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_caltrig.cells.motion import MotionEstimator, shifted_back
+from napari_caltrig.cells.motion import MotionEstimator
+from napari_caltrig.cells.shifting import shifted_back
 from napari_caltrig.cells.summary import summarize
 from napari_caltrig.simulation.movies import MovieConfig, simulate_movie
 
@@ -144,3 +145,11 @@ def test_moving_back_interpolates_and_fills_the_rest(dy, dx, seed):
     inside = ((there > 1e-3) & (there < np.array([19, 23])[:, None, None] - 1e-3)).all(axis=0)
     wanted = height + slope[0] * (y + dy) + slope[1] * (x + dx)
     assert np.allclose(back[inside], wanted[inside], atol=1e-2)
+
+
+def test_frames_that_cancel_out_have_no_motion_and_no_overflow():
+    """A mean of nothing but rounding: warnings of ours are errors here."""
+    pattern = 1e6 * np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
+    signs = np.where(np.arange(40) % 2, 1, -1).astype(np.float32)
+    estimator = MotionEstimator([signs[:, None, None] * pattern], 10.0)
+    assert not estimator.moving

@@ -7,11 +7,11 @@ import pytest
 import tifffile
 
 from napari_caltrig.cells import find_cells
+from napari_caltrig.cells.held_out import split_fields
 from napari_caltrig.cells.labelled import LabelledField, read_field, read_labels
 from napari_caltrig.cells.own_training import (
     OwnConfig,
     own_training_steps,
-    split_fields,
     train_on_own,
 )
 from napari_caltrig.formats.roi_zip import write_rois

@@ -2,152 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+from typing import Any, Literal, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_caltrig.cells.channels import channels_of
 from napari_caltrig.cells.confidence import Calibration
 from napari_caltrig.cells.diameter import diameter_steps
-from napari_caltrig.cells.inference import (
-    NETWORK_DIAMETER,
-    compact_maps,
-    load_network,
-)
+from napari_caltrig.cells.inference import NETWORK_DIAMETER, compact_maps, load_network
 from napari_caltrig.cells.input import checked_movie
-from napari_caltrig.cells.instances import CellMaps, cells_from_probability, select_cells
-from napari_caltrig.cells.paper_finding import PaperOutlines, outlines_of, paper_map_steps
+from napari_caltrig.cells.instances import CellMaps
+from napari_caltrig.cells.paper_finding import outlines_of, paper_map_steps
+from napari_caltrig.cells.paper_training import PAPER_MODELS
 from napari_caltrig.cells.refine import component_steps
 from napari_caltrig.cells.resampling import Resampler
+from napari_caltrig.cells.results import (
+    CellProbabilities,
+    FoundCells,
+    check_threshold,
+    footprints_from_probabilities,
+)
 from napari_caltrig.cells.rois import Candidates, collect_candidates
 from napari_caltrig.cells.summary import Summary, summary_steps
 from napari_caltrig.recording import Footprints
 from napari_caltrig.steps import Progress, Steps, run
 from napari_caltrig.weights import ModelCard, load_model
 
-if TYPE_CHECKING:
-    import pandas as pd
+__all__ = [
+    "CellProbabilities",
+    "FoundCells",
+    "candidate_steps",
+    "cell_probabilities",
+    "find_cells",
+    "finding_steps",
+    "footprints_from_probabilities",
+    "probability_steps",
+]
 
-PAPER_ARCHITECTURES = ("apthorpe-2016", "apthorpe-2016-2d")
-DISK_MARGIN = 0.1  # diameters between the paper's label disks and a soma's outline
 LARGEST_ENLARGEMENT = 4.0
-
-
-@dataclass(frozen=True, eq=False)
-class CellProbabilities:
-    """Everything the network said; cells at any threshold follow without running it again.
-
-    Parameters
-    ----------
-    probability
-        Of a soma (compact) or a cell's centre disk (Apthorpe et al.), (Y, X) of the movie.
-    diameter
-        Cell diameter in pixels that was used.
-    threshold
-        The model's default.
-    model
-        Its name.
-    summary
-        Summary images at the network's scale.
-    factor
-        Network pixels per movie pixel.
-    candidates
-        Every candidate cell of the compact network with its confidence, the most
-        confident first; None for Apthorpe et al., where the threshold shapes the cells.
-    paper
-        How cells are cut out of the map of a network of Apthorpe et al. that was
-        trained with `paper_training`; None for others.
-    reasons
-        Per candidate why it is rejected when its confidence is below the threshold.
-    details
-        Per candidate what its confidence rests on, by name; see `rois`.
-    """
-
-    probability: NDArray[np.float32]
-    diameter: float
-    threshold: float
-    model: str
-    summary: Summary
-    factor: float
-    candidates: Footprints | None
-    paper: PaperOutlines | None = None
-    reasons: tuple[str, ...] = ()
-    details: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Field of view in pixels (Y, X)."""
-        return self.probability.shape[0], self.probability.shape[1]
-
-    def summary_image(self, name: str) -> NDArray[np.float32]:
-        """One of the summary images at the movie's scale, (Y, X).
-
-        Parameters
-        ----------
-        name
-            ``"mean"``, ``"peak"``, ``"blobs"``, ``"snr"``, ``"correlation"``
-            or ``"skewness"``; see `Summary`.
-        """
-        return Resampler(self.shape, self.factor).to_movie(getattr(self.summary, name))
-
-    def rois(self, threshold: float | None = None) -> pd.DataFrame:
-        """Every candidate, accepted or not, as a table; fast, nothing is computed again.
-
-        Parameters
-        ----------
-        threshold
-            Lowest confidence of a cell; the model's own by default.
-
-        Returns
-        -------
-        DataFrame
-            Rows as in `candidates`: ``confidence`` (probability of being a cell, calibrated on
-            simulated movies), ``accepted``, ``reason`` (empty where accepted: ``"too small"``,
-            ``"too large"``, ``"elongated"``, ``"edge"``, ``"low contrast"``, ``"no activity"``,
-            ``"overlaps a clearer cell"``), ``area_px``, ``found_by`` (``"activity"`` or
-            ``"image"``), ``soma`` and ``centre`` (probabilities of the network), ``snr`` (peak of
-            the trace over its noise), ``fit`` (share of its pixels' variation that is its
-            own), ``skewness`` (of the trace), ``roundness`` (short over long axis).
-        """
-        import pandas as pd
-
-        _check_threshold(threshold)
-        level = self.threshold if threshold is None else threshold
-        if self.candidates is None or self.candidates.scores is None:
-            raise ValueError(
-                f"the model {self.model!r} has no candidates: its threshold shapes the cells"
-            )
-        confidence = self.candidates.scores
-        accepted = confidence >= level
-        return pd.DataFrame(
-            {
-                "confidence": confidence,
-                "accepted": accepted,
-                "reason": ["" if a else r for a, r in zip(accepted, self.reasons, strict=True)],
-                "area_px": self.candidates.areas(),
-                **self.details,
-            }
-        )
-
-
-class FoundCells(NamedTuple):
-    """What `find_cells` returns when it is asked for what it rejected, too.
-
-    Parameters
-    ----------
-    cells, rejected
-        Both numbered from 0, the most confident first.
-    rois
-        See `CellProbabilities.rois`; first the rows of `cells`, then those of `rejected`.
-    """
-
-    cells: Footprints
-    rejected: Footprints
-    rois: pd.DataFrame
 
 
 @overload
@@ -234,7 +128,7 @@ def find_cells(
     Apthorpe et al. (2016), Automatic neuron detection in calcium imaging data
     using convolutional networks, NeurIPS.
     """
-    _check_threshold(threshold)
+    check_threshold(threshold)
     result = cell_probabilities(
         movie,
         frame_rate=frame_rate,
@@ -267,7 +161,7 @@ def finding_steps(
     device: str | None = None,
 ) -> Steps[Footprints]:
     """Do what `find_cells` does, as a generator of steps; see there."""
-    _check_threshold(threshold)
+    check_threshold(threshold)
     result = yield from probability_steps(
         movie, frame_rate=frame_rate, diameter=diameter, model=model, device=device
     )
@@ -290,38 +184,6 @@ def cell_probabilities(
     return run(steps, progress)
 
 
-def footprints_from_probabilities(
-    result: CellProbabilities, threshold: float | None = None
-) -> Footprints:
-    """Cells at a threshold; fast, the network does not run again.
-
-    Parameters
-    ----------
-    result
-        Of `cell_probabilities`.
-    threshold
-        See `find_cells`.
-
-    Returns
-    -------
-    Footprints
-        ``unit_ids`` 0, 1, ... and ``scores`` 0 to 1, the best first.
-
-    Raises
-    ------
-    ValueError
-        If the threshold is not between 0 and 1.
-    """
-    _check_threshold(threshold)
-    level = result.threshold if threshold is None else float(threshold)
-    if result.candidates is not None:
-        return select_cells(result.candidates, level)
-    if result.paper is not None:
-        return result.paper.cells(level)
-    cells = cells_from_probability(result.probability, result.diameter, level, DISK_MARGIN)
-    return select_cells(cells, 0.0)
-
-
 def probability_steps(
     movie: Any,
     *,
@@ -339,11 +201,11 @@ def probability_steps(
     card, network = load_network(model, device)
     if diameter is None:
         compact = network
-        if card.architecture in PAPER_ARCHITECTURES:
+        if card.architecture in PAPER_MODELS:
             _, compact = load_network("compact", device)
         diameter = yield from diameter_steps(movie, compact)
     factor = min(NETWORK_DIAMETER / diameter, LARGEST_ENLARGEMENT)
-    paper = card.architecture in PAPER_ARCHITECTURES
+    paper = card.architecture in PAPER_MODELS
     summary = yield from summary_steps(
         movie, diameter=diameter, frame_rate=frame_rate, factor=factor, keep_activity=not paper
     )
@@ -428,8 +290,3 @@ def _check_diameter(diameter: float, shape: tuple[int, int]) -> None:
             f"cells of {diameter} pixels do not fit a field of view of {shape[0]} x {shape[1]} "
             "pixels: give the diameter in pixels, not in micrometres"
         )
-
-
-def _check_threshold(threshold: float | None) -> None:
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise ValueError(f"a threshold lies between 0 and 1, not {threshold}")

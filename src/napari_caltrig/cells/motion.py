@@ -7,7 +7,7 @@ frames that seem to have moved are registered by cross-correlation.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from napari_caltrig.cells.parallel import in_parallel
+from napari_caltrig.cells.shifting import all_shifted_back, shifted_back
 
 Frames = NDArray[np.float32]
 Shifts = NDArray[np.float32]
@@ -156,7 +157,7 @@ class MotionEstimator:
         for _ in range(ROUNDS):
             shifts = self._registered(cut)
             shifts -= np.median(shifts, axis=0)
-            aligned = _aligned(cut, shifts)
+            aligned = all_shifted_back(cut, shifts)
             self._set_template(aligned.mean(axis=0), aligned)
         block = np.float32(self.grid.block)
         apart, sharper = self._crosscheck(aligned, cut)
@@ -173,7 +174,7 @@ class MotionEstimator:
         moved = size**2 - doubt**2 > LARGEST_STILL_PX**2
         self.moving = self.reliable and sharper and moved
         if self.moving:
-            self.reference = _aligned(frames, shifts).mean(axis=0)
+            self.reference = all_shifted_back(frames, shifts).mean(axis=0)
 
     def _steadiest(self, cut: Frames, lengths: list[int]) -> Frames:
         """Mean of the run whose frames agree best with each other: the first template."""
@@ -197,8 +198,9 @@ class MotionEstimator:
         if frames is not None:
             noise = _radial_mean((np.abs(self._transformed(frames) - spectrum) ** 2).mean(axis=0))
             # What is left of the noise in the template has nothing to say.
-            signal = 1 - noise / len(frames) / _radial_mean(np.abs(spectrum) ** 2)
-            self._weight = self._band / noise * np.clip(signal, 0, 1)
+            left = noise / np.float32(len(frames))
+            signal = 1 - left / np.maximum(_radial_mean(np.abs(spectrum) ** 2), left)
+            self._weight = self._band / noise * signal
         self._template = np.conj(spectrum) * self._weight
         plain = fft.irfft2(spectrum, s=template.shape)
         dy, dx = (np.gradient(plain, axis=axis) for axis in (0, 1))
@@ -276,7 +278,7 @@ class MotionEstimator:
             self._window = windows[own]
             shifts = halves[other] - np.median(halves[other], axis=0).astype(np.float32)
             before += self._likeness(some, unaligned)
-            after += self._likeness(_aligned(some, shifts), template)
+            after += self._likeness(all_shifted_back(some, shifts), template)
         self._window = window
         apart = (halves[0] - halves[1]) / 2
         return np.asarray(apart - np.median(apart, axis=0)), after > before
@@ -288,60 +290,6 @@ class MotionEstimator:
         norm = float(np.sqrt((np.abs(spectrum) ** 2 * self._weight).sum()))
         mean = self._transformed(frames).mean(axis=0)
         return float((mean * weighted).real.sum()) / max(norm, 1e-30)
-
-
-def shifted_back(frame: Frames, shift: Iterable[float], fill: Frames) -> Frames:
-    """Return a frame moved by ``-shift``, between pixels linearly.
-
-    Parameters
-    ----------
-    frame
-        (Y, X).
-    shift
-        Displacement (y, x) in pixels of what the frame shows.
-    fill
-        (Y, X); stands in where the frame shows nothing, at the frame's brightness.
-    """
-    moved = frame
-    for axis, s in enumerate(shift):
-        moved = _moved_along(moved, float(s), axis)
-    missing = np.isnan(moved) & np.isfinite(fill) if np.isnan(moved).any() else None
-    if missing is not None:
-        moved[missing] = fill[missing] + np.float32(_offset(frame, fill))
-    return moved
-
-
-def _aligned(frames: Frames, shifts: Shifts) -> Frames:
-    pairs = list(zip(frames, shifts, strict=True))
-    return np.stack(in_parallel(lambda pair: shifted_back(pair[0], pair[1], pair[0]), pairs))
-
-
-def _moved_along(frame: Frames, s: float, axis: int) -> Frames:
-    """Values at position + s along an axis; NaN beyond the field."""
-    n = frame.shape[axis]
-    whole = int(np.floor(s))
-    rest = np.float32(s - whole)
-    if abs(whole) >= n:
-        return np.full_like(frame, np.nan)
-    source = np.moveaxis(frame, axis, 0)
-    moved = np.full_like(frame, np.nan)
-    target = np.moveaxis(moved, axis, 0)
-    if rest == 0:
-        low, high = max(-whole, 0), min(n - whole, n)
-        target[low:high] = source[low + whole : high + whole]
-        return moved
-    low, high = max(-whole, 0), min(n - 1 - whole, n)
-    here, there = (source[low + whole + i : high + whole + i] for i in (0, 1))
-    np.subtract(there, here, out=target[low:high])
-    target[low:high] *= rest
-    target[low:high] += here
-    return moved
-
-
-def _offset(frame: Frames, fill: Frames) -> float:
-    """How much brighter the frame is than what stands in for it."""
-    value = float(np.nanmean(frame[::4, ::4])) - float(np.nanmean(fill[::4, ::4]))
-    return value if np.isfinite(value) else 0.0
 
 
 def _best_average(shifts: Shifts, lengths: list[int], error: float) -> tuple[int, float]:

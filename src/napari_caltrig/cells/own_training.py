@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -13,29 +13,25 @@ from numpy.typing import NDArray
 from napari_caltrig.cells.channels import N_STILL, channels_of
 from napari_caltrig.cells.crops import VIEWS, channel_crop
 from napari_caltrig.cells.examples import N_RAYS, Example, View, targets
-from napari_caltrig.cells.finding import (
-    PAPER_ARCHITECTURES,
-    CellProbabilities,
-    footprints_from_probabilities,
-    probability_steps,
+from napari_caltrig.cells.finding import probability_steps
+from napari_caltrig.cells.held_out import (
+    FieldPart,
+    best_threshold,
+    cut_to,
+    described_parts,
+    split_fields,
+    split_scores,
 )
 from napari_caltrig.cells.inference import NETWORK_DIAMETER, load_network
 from napari_caltrig.cells.labelled import LabelledField, at_scale, median_diameter
 from napari_caltrig.cells.losses import compact_loss
-from napari_caltrig.cells.paper_training import PaperConfig, paper_training_steps
-from napari_caltrig.cells.scoring import score_cells
-from napari_caltrig.recording import Footprints
+from napari_caltrig.cells.paper_training import PAPER_MODELS, PaperConfig, paper_training_steps
+from napari_caltrig.cells.results import CellProbabilities
 from napari_caltrig.steps import Progress, Step, Steps, run
 from napari_caltrig.weights import ModelCard, load_model, save_model
 
 if TYPE_CHECKING:
     from torch import nn
-
-HELD_OUT = 0.25  # of the width of a field, where there are too few fields to keep some back
-FIELDS_TO_HOLD = 3  # from so many fields on, whole ones are held out
-EVERY = 5
-THRESHOLDS = np.round(np.arange(0.1, 0.91, 0.05), 2)
-TOLERANCE = 0.01  # of F1: the lowest threshold within it, a wrong cell is deleted sooner than drawn
 
 
 @dataclass(frozen=True)
@@ -66,21 +62,6 @@ class OwnConfig:
     crop_px: int = 96
     learning_rate: float = 3e-4
     seed: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """A field, and which of its columns are held out."""
-
-    field: LabelledField
-    held: slice | None  # None: all of it is learned from
-
-    def held_out(self, cells: Footprints) -> NDArray[np.bool_]:
-        """Which cells have their centre in the part that is held out."""
-        if self.held is None:
-            return np.zeros(len(cells), bool)
-        x = np.nan_to_num(cells.centroids()[:, 1], nan=-1.0)
-        return np.asarray((x >= self.held.start) & (x < self.held.stop))
 
 
 def train_on_own(
@@ -125,7 +106,7 @@ def own_training_steps(
     card, _ = load_model(config.base, "cells")
     name = config.name or f"{Path(config.base).stem}-own"
     parts = split_fields(fields)
-    if card.architecture in PAPER_ARCHITECTURES:
+    if card.architecture in PAPER_MODELS:
         return (yield from _paper_steps(parts, config, card, name, folder))
     before = []
     for part in parts:
@@ -143,7 +124,7 @@ def own_training_steps(
             "base": card.name,
             "base_sha256": card.sha256,
             "fields": [part.field.name for part in parts],
-            "held_out": _described(parts),
+            "held_out": described_parts(parts),
             "cell_diameter_px": round(diameter, 2),
             **asdict(config),
         },
@@ -154,51 +135,30 @@ def own_training_steps(
         after = []
         for part in parts:
             after.append((yield from _probabilities(part.field, str(path), diameter)))
-        threshold = _best_threshold(parts, after, card.threshold)
+        threshold = best_threshold(parts, after, card.threshold)
     except BaseException:  # cancelled: no half-finished model in the menus
         path.unlink(missing_ok=True)
         path.with_suffix(".json").unlink(missing_ok=True)
         raise
     scores = {
-        "held out, before": _scores(parts, before, card.threshold),
-        "held out, after": _scores(parts, after, threshold),
+        "held out, before": split_scores(parts, before, card.threshold),
+        "held out, after": split_scores(parts, after, threshold),
     }
     return save_model(replace(trained, threshold=threshold, scores=scores), tensors, folder)
 
 
-def split_fields(fields: Sequence[LabelledField]) -> list[_Part]:
-    """Say what is held out: whole fields, or a side of each field."""
-    if len(fields) >= FIELDS_TO_HOLD:
-        chosen = {i for i in range(len(fields)) if i % EVERY == EVERY - 1} or {len(fields) - 1}
-        return [
-            _Part(f, slice(0, f.cells.shape[1]) if i in chosen else None)
-            for i, f in enumerate(fields)
-        ]
-    parts = []
-    for field in fields:
-        width = field.cells.shape[1]
-        n = max(round(HELD_OUT * width), 1)
-        sides = [slice(0, n), slice(width - n, width)]
-        counts = [int(_Part(field, s).held_out(field.cells).sum()) for s in sides]
-        total = len(field.cells)
-        # The richer side, unless next to nothing would be left to learn from.
-        side = int(np.argmax(counts)) if max(counts) < 0.7 * total else int(np.argmin(counts))
-        parts.append(_Part(field, sides[side]))
-    return parts
-
-
 def _paper_steps(
-    parts: Sequence[_Part], config: OwnConfig, card: ModelCard, name: str, folder: Path | None
+    parts: Sequence[FieldPart], config: OwnConfig, card: ModelCard, name: str, folder: Path | None
 ) -> Steps[Path]:
     splits: dict[str, list[LabelledField]] = {"training": [], "test": []}
     for part in parts:
         field, held = part.field, part.held
-        if held is None or held == slice(0, field.cells.shape[1]):
+        if held is None or part.all_held:
             splits["training" if held is None else "test"].append(field)
             continue
         rest = slice(held.stop, None) if held.start == 0 else slice(0, held.start)
-        splits["training"].append(_cut(field, rest))
-        splits["test"].append(_cut(field, held))
+        splits["training"].append(cut_to(field, rest))
+        splits["test"].append(cut_to(field, held))
     paper = PaperConfig(
         model=card.architecture,
         name=name,
@@ -208,21 +168,6 @@ def _paper_steps(
         learning_rate=1e-3,
     )
     return (yield from paper_training_steps(splits, paper, folder))
-
-
-def _cut(field: LabelledField, columns: slice) -> LabelledField:
-    """The part of a field between two columns, with the cells centred there."""
-
-    def cells(footprints: Footprints) -> Footprints:
-        height, width = footprints.shape
-        chosen = _Part(field, slice(*columns.indices(width)[:2])).held_out(footprints)
-        index = np.arange(height * width).reshape(height, width)[:, columns]
-        csr = footprints.to_csr()[np.flatnonzero(chosen)].tocsc()[:, index.ravel()]
-        return Footprints(csr.tocsr(), (index.shape[0], index.shape[1]))
-
-    unsure = None if field.unsure is None else cells(field.unsure)
-    movie = field.movie[:, :, columns]
-    return replace(field, movie=movie, cells=cells(field.cells), unsure=unsure)
 
 
 def _probabilities(field: LabelledField, model: str, diameter: float) -> Steps[CellProbabilities]:
@@ -238,14 +183,12 @@ def _probabilities(field: LabelledField, model: str, diameter: float) -> Steps[C
 
 
 def _optimize(
-    config: OwnConfig, parts: Sequence[_Part], known: Sequence[CellProbabilities]
+    config: OwnConfig, parts: Sequence[FieldPart], known: Sequence[CellProbabilities]
 ) -> Steps[nn.Module]:
     import torch
 
     views = [
-        _views(part, result)
-        for part, result in zip(parts, known, strict=True)
-        if part.held != slice(0, part.field.cells.shape[1])
+        _views(part, result) for part, result in zip(parts, known, strict=True) if not part.all_held
     ]
     rng = np.random.default_rng([config.seed, 17])
     threads = torch.get_num_threads()
@@ -289,7 +232,7 @@ def _even(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float
     return np.ascontiguousarray(image[..., :side, :side])
 
 
-def _views(part: _Part, result: CellProbabilities) -> dict[View, tuple[Any, ...]]:
+def _views(part: FieldPart, result: CellProbabilities) -> dict[View, tuple[Any, ...]]:
     """Inputs and targets of one field, as `training.channel_crop` takes them."""
     summary = result.summary
     shape = (summary.mean.shape[0], summary.mean.shape[1])
@@ -359,56 +302,3 @@ def _radii(masks: NDArray[np.bool_], centres: NDArray[np.float64]) -> NDArray[np
         on = ndimage.map_coordinates(mask.astype(np.float32), [y, x], order=1) > 0.5
         radii[i] = np.where(on.all(axis=1), reach[-1], np.argmin(on, axis=1) * 0.25)
     return radii
-
-
-def _best_threshold(
-    parts: Sequence[_Part], results: Sequence[CellProbabilities], fallback: float
-) -> float:
-    """Lowest threshold with nearly the best F1 on what was learned from."""
-    f1 = [_scores(parts, results, float(t), held=False)["F1"] for t in THRESHOLDS]
-    if not max(f1) > 0:
-        return fallback
-    return float(THRESHOLDS[int(np.flatnonzero(np.array(f1) >= max(f1) - TOLERANCE)[0])])
-
-
-def _scores(
-    parts: Sequence[_Part],
-    results: Sequence[CellProbabilities],
-    threshold: float,
-    *,
-    held: bool = True,
-) -> dict[str, float]:
-    """Pooled precision, recall and F1 (IoU 0.5) on one side of the split."""
-    totals = np.zeros(3, int)
-    for part, result in zip(parts, results, strict=True):
-        found = footprints_from_probabilities(result, threshold)
-        truth, unsure = part.field.cells, part.field.unsure
-        counted = np.ones(len(truth), bool)
-        counted &= part.held_out(truth) == held
-        extra = [] if unsure is None or not len(unsure) else [unsure.to_csr()]
-        if extra:
-            from scipy import sparse
-
-            truth = Footprints(sparse.vstack([truth.to_csr(), *extra]), truth.shape)
-            counted = np.concatenate([counted, np.zeros(len(truth) - len(counted), bool)])
-        kept = found.select(found.unit_ids[part.held_out(found) == held])
-        rates = score_cells(kept, truth, counted=counted, iou=(0.5,))["scores"]["iou_0.5"]
-        totals += [rates[key] for key in ("TP", "FP", "FN")]
-    tp, fp, fn = (int(v) for v in totals)
-    return {
-        "P": round(tp / max(tp + fp, 1), 3),
-        "R": round(tp / max(tp + fn, 1), 3),
-        "F1": round(2 * tp / max(2 * tp + fp + fn, 1), 3),
-        "cells": tp + fn,
-    }
-
-
-def _described(parts: Sequence[_Part]) -> Mapping[str, str]:
-    """What is held out, for the card."""
-    described = {}
-    for part in parts:
-        if part.held is not None:
-            whole = part.held == slice(0, part.field.cells.shape[1])
-            columns = f"columns {part.held.start} to {part.held.stop}"
-            described[part.field.name] = "all" if whole else columns
-    return described

@@ -11,8 +11,8 @@ from scipy import sparse
 
 from napari_caltrig.cells.demixing import demixed
 from napari_caltrig.cells.input import frame_blocks
-from napari_caltrig.cells.motion import shifted_back
 from napari_caltrig.cells.neuropil import annuli
+from napari_caltrig.cells.shifting import all_shifted_back
 from napari_caltrig.recording import Footprints
 from napari_caltrig.steps import Progress, Step, Steps, run
 
@@ -211,9 +211,7 @@ def _sum_steps(
             if motion is not None:
                 steady = block.astype(np.float32)
                 moves = np.asarray(motion[frames])
-                block = np.stack(
-                    [shifted_back(f, s, f) for f, s in zip(steady, moves, strict=True)]
-                )
+                block = all_shifted_back(steady, moves)
             values = block.reshape(len(block), -1)[:, part.pixels].astype(np.float64)
             sums[:, frames] += (part.members @ values.T) if values.size else 0
             done += 1
