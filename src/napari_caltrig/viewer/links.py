@@ -34,3 +34,25 @@ class Links:
                 signal.disconnect(slot)
             except (RuntimeError, TypeError, ValueError, KeyError):
                 continue
+
+
+class LetGo:
+    """Ends what a widget has begun, also after the widget itself is gone.
+
+    For a widget's ``destroyed``, because napari's viewer goes without closing
+    its docks one by one. Knows only what is to be ended, so that it does not
+    keep the widget alive.
+
+    Parameters
+    ----------
+    *ends
+        Called one after another, without arguments.
+    """
+
+    def __init__(self, *ends: Callable[[], Any]) -> None:
+        self._ends = ends
+
+    def __call__(self, *_: Any) -> None:
+        """End it all."""
+        for end in self._ends:
+            end()

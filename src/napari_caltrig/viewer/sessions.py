@@ -26,6 +26,16 @@ def sessions_of(viewer: Any) -> Sessions | None:
     return _of_viewer.get(_key(viewer))
 
 
+def shown_session(viewer: Any) -> Session | None:
+    """The session of the active layer, else the one opened last, None without any."""
+    sessions = sessions_of(viewer)
+    if sessions is None:
+        return None
+    active = viewer.layers.selection.active
+    found = None if active is None else sessions.session_of(active)
+    return found or next(reversed(sessions.all), None)
+
+
 def _key(viewer: Any) -> int:
     """The same for a viewer and for the proxy that napari hands to plugins."""
     return id(getattr(viewer, "__wrapped__", viewer))

@@ -19,8 +19,8 @@ from qtpy.QtWidgets import (
 
 from napari_caltrig.viewer import work
 from napari_caltrig.viewer.extra_movies import ExtraMovies
-from napari_caltrig.viewer.links import Links
-from napari_caltrig.viewer.sessions import sessions_of
+from napari_caltrig.viewer.links import LetGo, Links
+from napari_caltrig.viewer.sessions import sessions_of, shown_session
 from napari_caltrig.widgets.alignment import Alignment
 from napari_caltrig.widgets.docking import TabbedPanel
 from napari_caltrig.widgets.job import JobRow
@@ -34,9 +34,7 @@ if TYPE_CHECKING:
     from napari_caltrig.session import Session
     from napari_caltrig.steps import Steps
 
-_FILES = (
-    "Behaviour (*.csv *.avi *.mp4 *.mkv *.mov *.m4v *.wmv);;All files (*)"  # a folder: Add folder
-)
+_FILES = "Behaviour (*.csv *.avi *.mp4 *.mkv *.mov *.m4v *.wmv);;All files (*)"
 CELLS, RESIDUAL = "A·C (cells alone)", "residual (movie − A·C)"
 
 
@@ -80,7 +78,7 @@ class BehaviourPanel(TabbedPanel):
         self.setMinimumWidth(400)
         self._find_session()
         self._show()
-        self.destroyed.connect(_Forget(self._links, self.derived))
+        self.destroyed.connect(LetGo(self._links.disconnect, self.derived.stop))
 
     def _build(self) -> None:
         buttons = QHBoxLayout()
@@ -106,14 +104,9 @@ class BehaviourPanel(TabbedPanel):
     # The session -------------------------------------------------------------
 
     def _find_session(self) -> Session | None:
-        """The session of the active layer, else the one opened last."""
-        sessions = sessions_of(self._viewer)
-        if sessions is None:
-            return None
-        active = self._viewer.layers.selection.active
-        found = None if active is None else sessions.session_of(active)
-        found = found or next(reversed(sessions.all), None)
-        if found is not None and found is not self._session:
+        """The session that is shown; it is followed from now on."""
+        found, sessions = shown_session(self._viewer), sessions_of(self._viewer)
+        if sessions is not None and found is not None and found is not self._session:
             self._links.disconnect()
             self._session = found
             self._movies = ExtraMovies(self._viewer, found, sessions.link_of(found))
@@ -313,14 +306,3 @@ def _button(text: str, tip: str) -> QPushButton:
     button = QPushButton(text)
     button.setToolTip(tip)
     return button
-
-
-class _Forget:
-    """Lets go of the session after the widget itself is gone."""
-
-    def __init__(self, links: Links, job: JobRow) -> None:
-        self._links, self._stop = links, job.stop
-
-    def __call__(self, *_: Any) -> None:
-        self._stop()
-        self._links.disconnect()

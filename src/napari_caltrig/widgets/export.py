@@ -21,8 +21,8 @@ from qtpy.QtWidgets import (
 
 from napari_caltrig.exports.targets import TARGETS
 from napari_caltrig.viewer.commands import show_workspace
-from napari_caltrig.viewer.links import Links
-from napari_caltrig.viewer.sessions import sessions_of
+from napari_caltrig.viewer.links import LetGo, Links
+from napari_caltrig.viewer.sessions import sessions_of, shown_session
 from napari_caltrig.widgets.docking import TabbedPanel
 from napari_caltrig.widgets.job import JobRow
 
@@ -74,7 +74,7 @@ class Export(TabbedPanel):
         self.setMinimumWidth(380)
         self._find_session()
         self._show()
-        self.destroyed.connect(_Forget(self._links, self.job))
+        self.destroyed.connect(LetGo(self._links.disconnect, self.job.stop))
 
     # Building ----------------------------------------------------------------
 
@@ -102,13 +102,8 @@ class Export(TabbedPanel):
         return TARGETS[self.target.currentData()]
 
     def _find_session(self) -> Session | None:
-        """The session of the active layer, else the one opened last."""
-        sessions = sessions_of(self._viewer)
-        if sessions is None:
-            return None
-        active = self._viewer.layers.selection.active
-        found = None if active is None else sessions.session_of(active)
-        found = found or next(reversed(sessions.all), None)
+        """The session that is shown; it is followed from now on."""
+        found = shown_session(self._viewer)
         if found is not None and found is not self._session:
             self._attach(found)
         return found
@@ -211,17 +206,6 @@ class Export(TabbedPanel):
         """Let go of the session."""
         self.disconnect_all()
         super().closeEvent(event)
-
-
-class _Forget:
-    """Lets go of the session after the widget itself is gone."""
-
-    def __init__(self, links: Links, job: JobRow) -> None:
-        self._links, self._stop = links, job.stop
-
-    def __call__(self, *_: Any) -> None:
-        self._stop()
-        self._links.disconnect()
 
 
 def _suggested(curated: Curated, target: Target) -> Path:

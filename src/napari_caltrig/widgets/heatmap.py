@@ -99,6 +99,11 @@ class Heatmap:
         """Whether the heatmap takes the place of the traces."""
         return self._choice.on.isChecked()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the image of all cells has been computed and drawn."""
+        return self._levels is not None
+
     def show(self, signals: Sequence[str]) -> None:
         """Take the first of these signals that can be had of every cell; or hide.
 

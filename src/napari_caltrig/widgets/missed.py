@@ -170,6 +170,11 @@ class MissedCells(QWidget):
                 lambda: decimate_steps(movie), on_done=self._keep, on_end=self._prepared
             )
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether the small copy of the movie is there."""
+        return self._movie is not None
+
     def _keep(self, movie: DecimatedMovie) -> None:
         self._movie = movie
 

@@ -19,8 +19,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_caltrig.viewer import work
-from napari_caltrig.viewer.links import Links
-from napari_caltrig.viewer.sessions import sessions_of
+from napari_caltrig.viewer.links import LetGo, Links
+from napari_caltrig.viewer.sessions import sessions_of, shown_session
 from napari_caltrig.widgets.docking import TabbedPanel
 from napari_caltrig.widgets.job import JobRow
 
@@ -85,7 +85,7 @@ class PopulationPanel(TabbedPanel):
         self._canvas: QWidget | None = None
         self._build()
         self.setMinimumWidth(400)
-        self.destroyed.connect(_Forget(self._links, self.job))
+        self.destroyed.connect(LetGo(self._links.disconnect, self.job.stop))
 
     def _build(self) -> None:
         form = QFormLayout()
@@ -150,14 +150,9 @@ class PopulationPanel(TabbedPanel):
         return cells
 
     def _find_session(self) -> Session | None:
-        """The session of the active layer, else the one opened last."""
-        sessions = sessions_of(self._viewer)
-        if sessions is None:
-            return None
-        active = self._viewer.layers.selection.active
-        found = None if active is None else sessions.session_of(active)
-        found = found or next(reversed(sessions.all), None)
-        if found is not None and found is not self._session:
+        """The session that is shown; it is followed from now on."""
+        found, sessions = shown_session(self._viewer), sessions_of(self._viewer)
+        if sessions is not None and found is not None and found is not self._session:
             self._links.disconnect()
             self._session = found
             self._links.add(found.curation_changed, self._mark_stale)
@@ -297,14 +292,3 @@ def _beside(*parts: QWidget) -> QWidget:
     for part in parts:
         layout.addWidget(part, 1)
     return row
-
-
-class _Forget:
-    """Lets go of the session after the widget itself is gone."""
-
-    def __init__(self, links: Links, job: JobRow) -> None:
-        self._links, self._stop = links, job.stop
-
-    def __call__(self, *_: Any) -> None:
-        self._stop()
-        self._links.disconnect()

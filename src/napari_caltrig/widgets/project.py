@@ -23,7 +23,7 @@ from napari_caltrig.projects.model import ProjectModel
 from napari_caltrig.projects.project import PROJECT_FILE
 from napari_caltrig.steps import Step
 from napari_caltrig.viewer import commands
-from napari_caltrig.viewer.links import Links
+from napari_caltrig.viewer.links import LetGo, Links
 from napari_caltrig.viewer.work import notify_error
 from napari_caltrig.widgets.job import JobRow
 from napari_caltrig.widgets.project_batch import ProjectBatch
@@ -77,8 +77,11 @@ class ProjectView(QWidget):
         )
         self._show_title()
         self.setMinimumWidth(420)
-        self._parts = (self.grid, self.table, self.batch, self.groups)
-        self.destroyed.connect(_Disconnect(self._links, self._parts, self.job))
+        parts = (self.grid, self.table, self.batch, self.groups)
+        self._let_go = LetGo(
+            self._links.disconnect, *(part.disconnect_all for part in parts), self.job.stop
+        )
+        self.destroyed.connect(self._let_go)
 
     # Building ----------------------------------------------------------------
 
@@ -305,25 +308,12 @@ class ProjectView(QWidget):
 
     def disconnect_all(self) -> None:
         """Stop all work and listen no more."""
-        _Disconnect(self._links, self._parts, self.job)()
+        self._let_go()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Let go of the viewer."""
         self.disconnect_all()
         super().closeEvent(event)
-
-
-class _Disconnect:
-    """Lets go of everything after the widget itself is gone."""
-
-    def __init__(self, links: Links, parts: tuple[Any, ...], job: JobRow) -> None:
-        self._links, self._parts, self._job = links, parts, job
-
-    def __call__(self, *_: Any) -> None:
-        self._links.disconnect()
-        for part in self._parts:
-            part.disconnect_all()
-        self._job.stop()
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from qtpy.QtWidgets import (
 
 from napari_caltrig.viewer import work
 from napari_caltrig.viewer.commands import show_workspace
-from napari_caltrig.viewer.links import Links
-from napari_caltrig.viewer.sessions import sessions_of
+from napari_caltrig.viewer.links import LetGo, Links
+from napari_caltrig.viewer.sessions import sessions_of, shown_session
 from napari_caltrig.widgets.job import JobRow
 from napari_caltrig.widgets.results_figures import ResultsFigures
 from napari_caltrig.widgets.results_table import ResultsTable, two_columns
@@ -79,7 +79,14 @@ class Results(QWidget):
         self.tables["cells"].chosen.connect(self._go_to_cell)
         self.save.clicked.connect(lambda _=False: self._ask_and_save())
         self.setMinimumWidth(420)
-        self.destroyed.connect(_Forget(self._links, self.job, self.figures))
+        self.destroyed.connect(
+            LetGo(
+                self._links.disconnect,
+                self.job.stop,
+                self.figures.job.stop,
+                self.figures.save_all.stop,
+            )
+        )
         if self._find_session() is not None:
             self.job.toggle()
 
@@ -99,14 +106,9 @@ class Results(QWidget):
     # The session -------------------------------------------------------------
 
     def _find_session(self) -> Session | None:
-        """The session of the active layer, else the one opened last."""
-        sessions = sessions_of(self._viewer)
-        if sessions is None:
-            return None
-        active = self._viewer.layers.selection.active
-        found = None if active is None else sessions.session_of(active)
-        found = found or next(reversed(sessions.all), None)
-        if found is not None and found is not self._session:
+        """The session that is shown; it is followed from now on."""
+        found, sessions = shown_session(self._viewer), sessions_of(self._viewer)
+        if sessions is not None and found is not None and found is not self._session:
             self._links.disconnect()
             self._session = found
             self._links.add(found.curation_changed, self._mark_stale)
@@ -241,16 +243,3 @@ def _counts(measures: Measures) -> str:
     if measures.missing:
         text += f" Missing: {', '.join(measures.missing)} (see Recording)."
     return text
-
-
-class _Forget:
-    """Lets go of the session after the widget itself is gone."""
-
-    def __init__(self, links: Links, job: JobRow, figures: ResultsFigures) -> None:
-        self._links = links
-        self._stop = (job.stop, figures.job.stop, figures.save_all.stop)
-
-    def __call__(self, *_: Any) -> None:
-        for stop in self._stop:
-            stop()
-        self._links.disconnect()

@@ -41,7 +41,7 @@ class Review(QWidget):
         self.reset = button("Reset", "Take the judgement back (U)", self._reset)
         self.undo = button("Undo", "Undo the last edit (Ctrl+Z)", self._undo)
         self.redo = button("Redo", "Redo (Ctrl+Shift+Z)", self._redo)
-        self.history = button("History …", "Every edit, and the way back to it", self._history)
+        self.history = button("History …", "Every edit, and the way back to it", self.show_history)
         self._history_dialog: History | None = None
         self.reason = QComboBox()
         self.reason.setEditable(True)
@@ -108,11 +108,13 @@ class Review(QWidget):
         if done is not None and status != "unreviewed":
             self.judged.emit()
 
-    def _history(self) -> None:
+    def show_history(self) -> History:
+        """Open the history of this recording, or bring it to the front."""
         if self._history_dialog is None:
             self._history_dialog = History(self._session, self)
         self._history_dialog.show()
         self._history_dialog.raise_()
+        return self._history_dialog
 
     def _undo(self) -> None:
         attempt(self._session.undo)

@@ -21,8 +21,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_caltrig.viewer.links import Links
-from napari_caltrig.viewer.sessions import sessions_of
+from napari_caltrig.viewer.links import LetGo, Links
+from napari_caltrig.viewer.sessions import shown_session
 from napari_caltrig.weights import load_model
 from napari_caltrig.widgets.docking import TabbedPanel
 from napari_caltrig.widgets.job import JobRow
@@ -72,7 +72,8 @@ class Train(TabbedPanel):
         )
         self._show_source()
         self.setMinimumWidth(380)
-        self.destroyed.connect(_Disconnect(self._links, self.job, self.label_next.job))
+        self._let_go = LetGo(self._links.disconnect, self.job.stop, self.label_next.job.stop)
+        self.destroyed.connect(self._let_go)
 
     # Building ----------------------------------------------------------------
 
@@ -130,12 +131,7 @@ class Train(TabbedPanel):
 
     def session(self) -> Session | None:
         """The recording that is shown, None without one."""
-        sessions = sessions_of(self._viewer)
-        if sessions is None or not sessions.all:
-            return None
-        active = self._viewer.layers.selection.active
-        own = None if active is None else sessions.session_of(active)
-        return own or sessions.all[-1]
+        return shown_session(self._viewer)
 
     def _show_source(self, *_: Any) -> None:
         own = self.source.currentIndex() == OWN
@@ -245,20 +241,8 @@ class Train(TabbedPanel):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Let go of the viewer; a training that runs can be continued later."""
-        _Disconnect(self._links, self.job, self.label_next.job)()
+        self._let_go()
         super().closeEvent(event)
-
-
-class _Disconnect:
-    """Lets go of the viewer after the widget itself is gone."""
-
-    def __init__(self, links: Links, *jobs: JobRow) -> None:
-        self._links, self._jobs = links, jobs
-
-    def __call__(self, *_: Any) -> None:
-        self._links.disconnect()
-        for job in self._jobs:
-            job.stop()
 
 
 def _simulation_steps(

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_caltrig.viewer.links import Links
+from napari_caltrig.viewer.links import LetGo, Links
 from napari_caltrig.viewer.sessions import sessions_of
 from napari_caltrig.weights import list_models, load_model
 from napari_caltrig.widgets.docking import TabbedPanel
@@ -84,7 +84,7 @@ class TrainCells(TabbedPanel):
         )
         self._list()
         self.setMinimumWidth(380)
-        self.destroyed.connect(_Disconnect(self._links, self.job))
+        self.destroyed.connect(LetGo(self._links.disconnect, self.job.stop))
 
     def _build(self) -> None:
         self._form = QFormLayout()
@@ -216,14 +216,3 @@ def _refill(box: QComboBox, names: list[str]) -> None:
     if chosen in names:
         box.setCurrentText(chosen)
     box.blockSignals(False)
-
-
-class _Disconnect:
-    """Lets go of the viewer after the widget itself is gone."""
-
-    def __init__(self, links: Links, job: JobRow) -> None:
-        self._links, self._stop = links, job.stop
-
-    def __call__(self, *_: Any) -> None:
-        self._stop()
-        self._links.disconnect()
