@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import shutil
+import time
 import weakref
 
 import pandas as pd
@@ -161,6 +162,25 @@ def test_closing_frees_the_panel(make_napari_viewer, npe2pm):
         del viewer, widget
         for _ in range(5):
             QApplication.processEvents()
+            gc.collect()
+        assert alive() is None
+
+
+def test_closing_frees_the_panel_while_it_works(make_napari_viewer, npe2pm, study):
+    from npe2 import PluginManifest
+
+    with npe2pm.tmp_plugin(manifest=PluginManifest.from_distribution("napari-caltrig")):
+        viewer = make_napari_viewer()
+        dock, widget = viewer.window.add_plugin_dock_widget("napari-caltrig", "Project")
+        widget.open_path(study)
+        assert widget.job.running
+        alive = weakref.ref(widget)
+        viewer.close()
+        del viewer, dock, widget
+        deadline = time.monotonic() + 30
+        while alive() is not None and time.monotonic() < deadline:
+            QApplication.processEvents()  # the worker ends at its next step, then lets go too
+            time.sleep(0.01)
             gc.collect()
         assert alive() is None
 
