@@ -117,10 +117,63 @@ def test_found_cells_are_written_in_three_ways(cli, movie, tmp_path, name):
     assert f"{n} cells written" in result.output
 
 
+@pytest.mark.parametrize("kind", ["average", "weighted", "demixed"])
+def test_found_cells_with_traces_open_as_a_recording(cli, movie, tmp_path, kind):
+    from napari_caltrig import open_recording
+    from napari_caltrig.cells import cell_traces, summarize
+
+    out = tmp_path / "cells.npz"
+    options = ("--frame-rate", 10, "--diameter", 11, "--traces", kind, "--neuropil", 0.5)
+    result = cli("find-cells", movie, "--out", out, *options)
+    assert result.exit_code == 0, result.output
+    recording = open_recording(out)
+    assert recording.n_cells == 5
+    assert recording.clock.frame_rate == 10
+    frames = tifffile.imread(movie)
+    assert np.array_equal(np.asarray(recording.movie[3]), frames[3])
+    summary = summarize(frames, diameter=11, frame_rate=10)
+    expected = cell_traces(
+        frames,
+        recording.footprints,
+        weighted=kind != "average",
+        neuropil=0.5,
+        demix=kind == "demixed",
+        motion=summary.motion if summary.n_corrected else None,
+    )
+    np.testing.assert_allclose(recording.traces["raw"], expected.values, rtol=0.01)
+    assert recording.metadata["traces"].startswith(f"{kind}, less 0.5 x neuropil")
+    assert {"dff", "raw"} <= set(recording.traces)
+
+
+def test_traces_lie_beside_other_outputs_as_a_table(cli, movie, tmp_path):
+    out = tmp_path / "cells.tif"
+    options = ("--frame-rate", 10, "--diameter", 11, "--traces", "average")
+    result = cli("find-cells", movie, "--out", out, *options)
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(tmp_path / "cells-traces.csv")
+    labels, frames = tifffile.imread(out), tifffile.imread(movie)
+    assert table["time_s"].tolist() == pytest.approx((table["frame"] / 10).tolist())
+    assert list(table.columns[2:]) == [f"cell_{i}" for i in range(labels.max())]
+    assert len(table) == len(frames)
+
+
+def test_traces_are_never_replaced_unasked_and_need_a_movie(cli, movie, tmp_path):
+    (tmp_path / "cells-traces.csv").write_text("precious")
+    result = cli("find-cells", movie, "--out", tmp_path / "cells.tif", "--traces", "average")
+    assert result.exit_code == 2
+    assert (tmp_path / "cells-traces.csv").read_text() == "precious"
+    image = tmp_path / "image.tif"
+    tifffile.imwrite(image, tifffile.imread(movie)[0])
+    result = cli("find-cells", image, "--out", tmp_path / "x.npz", "--traces", "average")
+    assert result.exit_code == 1
+    assert "a single image has no traces" in result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["find-cells", "MOVIE", "--out", "cells.png"], "must end with"),
+        (["find-cells", "MOVIE", "--out", "cells.npz", "--neuropil", "1"], "needs --traces"),
         (["find-cells", "MOVIE", "--out", "no/such/cells.tif"], "does not exist"),
         (["detect-transients", "MOVIE", "--out", "t.csv", "--frame-rate", "0"], "--frame-rate"),
         (["info", "no-such-file.hdf5"], "does not exist"),

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     )
     from napari_caltrig.cells.scoring import score_cells
     from napari_caltrig.cells.summary import Summary, summarize, summary_steps
+    from napari_caltrig.cells.trace_recipe import TraceRecipe
     from napari_caltrig.cells.traces import (
         CellTraces,
         cell_trace_steps,
         cell_traces,
         mean_trace_steps,
         mean_traces,
+        recipe_steps,
     )
     from napari_caltrig.cells.training import TrainingConfig, train, training_steps
     from napari_caltrig.cells.wand import grow_cell, wand_image
@@ -33,6 +35,7 @@ _HOME = {
     "CellProbabilities": "finding",
     "CellTraces": "traces",
     "Summary": "summary",
+    "TraceRecipe": "trace_recipe",
     "TrainingConfig": "training",
     "cell_probabilities": "finding",
     "cell_trace_steps": "traces",
@@ -44,6 +47,7 @@ _HOME = {
     "mean_trace_steps": "traces",
     "mean_traces": "traces",
     "probability_steps": "finding",
+    "recipe_steps": "traces",
     "score_cells": "scoring",
     "summarize": "summary",
     "summary_steps": "summary",
@@ -56,6 +60,7 @@ __all__ = [
     "CellProbabilities",
     "CellTraces",
     "Summary",
+    "TraceRecipe",
     "TrainingConfig",
     "cell_probabilities",
     "cell_trace_steps",
@@ -67,6 +72,7 @@ __all__ = [
     "mean_trace_steps",
     "mean_traces",
     "probability_steps",
+    "recipe_steps",
     "score_cells",
     "summarize",
     "summary_steps",

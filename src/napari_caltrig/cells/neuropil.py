@@ -14,13 +14,15 @@ ENOUGH = 1.5  # pixels of a surround, in areas of the cell
 WIDER = 4  # times a surround among many cells may grow
 
 
-def annuli(cells: Footprints) -> sparse.csr_array:
+def annuli(cells: Footprints, beside: Footprints | None = None) -> sparse.csr_array:
     """Ring of pixels round each cell that no cell covers.
 
     Parameters
     ----------
     cells
         Footprints; every pixel with a weight belongs to a cell.
+    beside
+        More cells to keep clear of, which get no ring themselves.
 
     Returns
     -------
@@ -33,6 +35,8 @@ def annuli(cells: Footprints) -> sparse.csr_array:
     csr = cells.to_csr()
     covered = np.zeros((height, width), bool)
     covered.ravel()[csr.indices] = True
+    if beside is not None:
+        covered.ravel()[beside.to_csr().indices] = True
     # One more pixel: the edge of a footprint is where its light fades, not where it ends.
     covered = ndimage.binary_dilation(covered)
     rows: list[NDArray[np.intp]] = []

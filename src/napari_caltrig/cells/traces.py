@@ -13,12 +13,9 @@ from napari_caltrig.cells.demixing import demixed
 from napari_caltrig.cells.input import frame_blocks
 from napari_caltrig.cells.neuropil import annuli
 from napari_caltrig.cells.shifting import all_shifted_back
+from napari_caltrig.cells.trace_recipe import MOST_NEUROPIL, NEUROPIL, TraceRecipe
 from napari_caltrig.recording import Footprints
 from napari_caltrig.steps import Progress, Step, Steps, run
-
-NEUROPIL = 0.7  # share of the surround's light that reaches a cell; as Chen et al. 2013 and Suite2p
-
-MOST_NEUROPIL = 1.5  # more is a slip of the hand
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,11 +149,14 @@ def cell_trace_steps(
     neuropil: float = NEUROPIL,
     demix: bool = True,
     motion: NDArray[Any] | None = None,
+    beside: Footprints | None = None,
 ) -> Steps[CellTraces]:
-    """Do what `cell_traces` does, as a generator of steps; see there."""
+    """Do what `cell_traces` does, as a generator of steps; see there and `recipe_steps`."""
     _check_movie(movie)
     if not 0 <= neuropil <= MOST_NEUROPIL:
-        raise ValueError(f"a neuropil coefficient lies between 0 and 1.5, not {neuropil}")
+        raise ValueError(
+            f"a neuropil coefficient lies between 0 and {MOST_NEUROPIL}, not {neuropil}"
+        )
     if motion is not None and np.shape(motion) != (movie.shape[0], 2):
         raise ValueError(
             f"motion of shape {np.shape(motion)} does not fit {movie.shape[0]} frames: "
@@ -164,7 +164,7 @@ def cell_trace_steps(
         )
     binary = _members(cells, (movie.shape[1], movie.shape[2]))
     weights = cells.to_csr().astype(np.float64) if weighted else binary
-    n, rings = len(cells), annuli(cells) if neuropil else None
+    n, rings = len(cells), annuli(cells, beside) if neuropil else None
     wanted = weights if rings is None else sparse.vstack([weights, rings], format="csr")
     sums = yield from _sum_steps(movie, sparse.csr_array(wanted), motion)
     total = np.asarray(weights.sum(axis=1)).reshape(n, 1)
@@ -186,6 +186,33 @@ def cell_trace_steps(
         None if surround is None else surround.astype(np.float32),
         float(neuropil),
         np.asarray(shared),
+    )
+
+
+def recipe_steps(
+    movie: Any, cells: Footprints, recipe: TraceRecipe, beside: Footprints | None = None
+) -> Steps[CellTraces]:
+    """Do what `cell_traces` does, as a recipe says; see there.
+
+    Parameters
+    ----------
+    movie, cells
+        As for `cell_traces`.
+    recipe
+        What is averaged, and what is taken off.
+    beside
+        More cells, which are not measured and only kept out of the surrounds.
+    """
+    return (
+        yield from cell_trace_steps(
+            movie,
+            cells,
+            weighted=recipe.method != "average",
+            neuropil=recipe.neuropil,
+            demix=recipe.method == "demixed",
+            motion=recipe.motion,
+            beside=beside,
+        )
     )
 
 

@@ -157,6 +157,19 @@ def _chosen(cells: str | None, recording: Recording) -> list[int]:
     help="Cell diameter in pixels; estimated by default.",
 )
 @_threshold
+@click.option(
+    "--traces",
+    type=click.Choice(["average", "weighted", "demixed"]),
+    help="Also measure traces: mean of the pixels (as CalTrig), weighted by the footprint, or "
+    "weighted with overlapping cells told apart. Written into the .npz, which then opens as a "
+    "recording, or beside another output as NAME-traces.csv.",
+)
+@click.option(
+    "--neuropil",
+    type=click.FloatRange(0, 1.5),
+    metavar="C",
+    help="Share of the surround's light to take off; 0 by default for average, else 0.7.",
+)
 @frame_rate_option
 @_overwrite
 def find_cells(
@@ -165,18 +178,45 @@ def find_cells(
     model: str,
     diameter: float | None,
     threshold: float | None,
+    traces: str | None,
+    neuropil: float | None,
     frame_rate: float | None,
     overwrite: bool,
 ) -> None:
     """Find the cells in a movie or in a single image."""
+    if neuropil is not None and traces is None:
+        raise click.UsageError("--neuropil needs --traces")
     target = check_output(out, (".tif", ".tiff", ".zip", ".npz"), overwrite=overwrite)
+    table = None
+    if traces is not None and target.suffix.lower() != ".npz":
+        beside = str(target.with_name(f"{target.stem}-traces.csv"))
+        table = check_output(beside, (".csv",), overwrite=overwrite)
     with plain_errors():
         recording = read_recording(movie, frame_rate)
-        from napari_caltrig.projects.analyses import found_cell_steps, write_footprints
+        from napari_caltrig.projects import analyses
         from napari_caltrig.steps import run
 
         options = {"diameter": diameter, "model": model, "threshold": threshold}
         with progress_bar("Finding cells") as show:
-            footprints = run(found_cell_steps(recording, options), show)
-        write_footprints(footprints, target)
-    click.echo(f"{len(footprints)} cells written to {target}")
+            if traces is None:
+                cells = run(analyses.found_cell_steps(recording, options), show)
+                analyses.write_footprints(cells, target)
+                click.echo(f"{len(cells)} cells written to {target}")
+                return
+            share = _usual_neuropil(traces) if neuropil is None else neuropil
+            steps = analyses.traced_cell_steps(recording, options, method=traces, neuropil=share)  # type: ignore[arg-type]
+            cells, measured, recipe = run(steps, show)
+        if table is None:
+            analyses.write_traced(recording, cells, measured, recipe, target)
+        else:
+            analyses.write_footprints(cells, target)
+            analyses.write_traces(recording, cells, measured, table)
+    place = table or target
+    click.echo(f"{len(cells)} cells written to {target}, traces ({recipe.describe()}) to {place}")
+
+
+def _usual_neuropil(traces: str) -> float:
+    """CalTrig takes nothing off its averages; the others do as Suite2p."""
+    from napari_caltrig.cells.trace_recipe import NEUROPIL
+
+    return 0.0 if traces == "average" else NEUROPIL

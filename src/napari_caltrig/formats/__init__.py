@@ -36,6 +36,7 @@ _MODULES = (
     "nwb",
     "mat",
     "inscopix",
+    "found_cells",
     "mmap",
     "miniscope",
     "movies",
@@ -45,7 +46,7 @@ _LOOKED_FOR = (
     "a CalTrig project (config.ini), a Minian folder (with A.zarr and C.zarr, or "
     "minian_dataset.nc), a CaImAn result (.hdf5), an NWB file (.nwb), "
     "a suite2p folder (stat.npy), a result of EXTRACT or CNMF-E (.mat), "
-    "traces of Inscopix (.csv), "
+    "traces of Inscopix (.csv), cells found here (.npz), "
     "a CaImAn movie (.mmap), a Miniscope folder (0.avi, 1.avi ...) or a movie "
     "(TIFF, AVI, MP4, Zarr)"
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from napari_caltrig.steps import Step, Steps
 if TYPE_CHECKING:
     import pandas as pd
 
+    from napari_caltrig.cells import CellTraces, TraceRecipe
+    from napari_caltrig.cells.trace_recipe import TraceMethod
     from napari_caltrig.curation import Curation
     from napari_caltrig.recording import Footprints, Recording, Transients
 
@@ -154,36 +157,104 @@ def found_cell_steps(
     ValueError
         If there is no movie.
     """
-    from napari_caltrig.cells.finding import finding_steps
+    from napari_caltrig.cells import finding_steps
 
-    movie = recording.movie
-    if movie is None:
+    rate = recording.clock.frame_rate
+    return (yield from finding_steps(_movie(recording), frame_rate=rate, **(options or {})))
+
+
+def traced_cell_steps(
+    recording: Recording,
+    options: Mapping[str, Any] | None = None,
+    *,
+    method: TraceMethod = "demixed",
+    neuropil: float = 0.0,
+) -> Steps[tuple[Footprints, CellTraces, TraceRecipe]]:
+    """Find cells in the movie of a recording and measure their traces.
+
+    Parameters
+    ----------
+    recording, options
+        As for `found_cell_steps`.
+    method, neuropil
+        See `TraceRecipe`.
+
+    Returns
+    -------
+    cells, traces, recipe
+        Motion that was corrected to find the cells is part of the recipe.
+
+    Raises
+    ------
+    ValueError
+        If there is no movie, it is a single image, or an option is impossible.
+    """
+    from napari_caltrig.cells import (
+        TraceRecipe,
+        footprints_from_probabilities,
+        probability_steps,
+        recipe_steps,
+    )
+
+    recipe = TraceRecipe(method, neuropil)
+    movie = _movie(recording)
+    if movie.ndim < 3 or movie.shape[0] < 2:
+        raise ValueError("a single image has no traces: give a movie, or leave --traces out")
+    given = dict(options or {})
+    threshold = given.pop("threshold", None)
+    found = yield from probability_steps(movie, frame_rate=recording.clock.frame_rate, **given)
+    if found.summary.n_corrected:
+        recipe = replace(recipe, motion=found.summary.motion)
+    cells = footprints_from_probabilities(found, threshold)
+    return cells, (yield from recipe_steps(movie, cells, recipe)), recipe
+
+
+def _movie(recording: Recording) -> Any:
+    if recording.movie is None:
         raise ValueError(
             f"{recording.path} holds no movie (it is a {recording.format} without one)"
         )
-    rate = recording.clock.frame_rate
-    return (yield from finding_steps(movie, frame_rate=rate, **(options or {})))
+    return recording.movie
+
+
+def write_traced(
+    recording: Recording, cells: Footprints, traces: CellTraces, recipe: TraceRecipe, path: Path
+) -> None:
+    """Write cells and traces into an ``.npz`` that opens as a recording; see `found_cells`."""
+    from napari_caltrig.formats import found_cells
+
+    found_cells.write(
+        path,
+        cells,
+        traces.values,
+        recipe=recipe.describe(),
+        frame_rate=recording.clock.frame_rate,
+        movie=recording.path,
+    )
+
+
+def write_traces(recording: Recording, cells: Footprints, traces: CellTraces, path: Path) -> None:
+    """Write traces as a table (``.csv``).
+
+    A row per frame: ``frame``, ``time_s`` where the frame rate is known, and a column
+    ``cell_<unit_id>`` per cell, in grey levels of the movie.
+    """
+    import pandas as pd
+
+    frames = np.arange(traces.values.shape[1])
+    times = {"time_s": recording.clock.to_seconds(frames)} if recording.clock.is_known else {}
+    names = [f"cell_{unit_id}" for unit_id in cells.unit_ids]
+    values = pd.DataFrame(traces.values.T, columns=names)
+    table = pd.concat([pd.DataFrame({"frame": frames, **times}), values], axis=1)
+    table.to_csv(path, index=False)
 
 
 def write_footprints(footprints: Footprints, path: Path) -> None:
-    """Write cells as a labels TIFF, an ImageJ ROI zip or a sparse ``.npz``.
-
-    The ``.npz`` holds a CSR matrix (``data, indices, indptr, shape``; cells x
-    Y*X, C order), ``yx``, ``unit_ids`` and ``scores``.
-    """
+    """Write cells as a labels TIFF, an ImageJ ROI zip or a sparse ``.npz``; see `found_cells`."""
     if path.suffix.lower() == ".npz":
-        csr = footprints.to_csr()
-        scores = footprints.scores
-        np.savez_compressed(
-            path,
-            data=csr.data,
-            indices=csr.indices,
-            indptr=csr.indptr,
-            shape=np.array(csr.shape),
-            yx=np.array(footprints.shape),
-            unit_ids=footprints.unit_ids,
-            scores=np.full(len(footprints), np.nan) if scores is None else scores,
-        )
+        from napari_caltrig.formats import found_cells
+
+        found_cells.write(path, footprints)
     elif path.suffix.lower() == ".zip":
         from napari_caltrig.formats.roi_zip import write_rois
 
