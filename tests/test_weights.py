@@ -1,6 +1,7 @@
 """Models on disk are found, checked and never executed."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -57,3 +58,21 @@ def test_shipped_models_say_where_they_come_from(path):
     assert card.licence and card.description and card.training and card.scores
     assert "command" in card.training
     assert sum(t.nbytes for t in tensors.values()) < 5_000_000
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits")
+def test_a_full_disk_leaves_the_older_model_and_nothing_else(card, tmp_path):
+    import resource
+
+    path = save_model(card, {"w": np.zeros(10)}, tmp_path)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))  # no file may grow beyond
+    try:
+        with pytest.raises(OSError, match="could not be saved, nothing of it was kept") as caught:
+            save_model(card, {"w": np.zeros(10_000)}, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "\n" not in str(caught.value)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+    assert load_model(path, "transients")[1]["w"].size == 10

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -43,3 +46,49 @@ def test_a_movie_that_misses_a_frame_has_no_valid_pixels():
 def test_cells_larger_than_the_field_are_refused(diameter):
     with pytest.raises(ValueError, match="do not fit"):
         summarize(COUNTS, diameter=diameter)
+
+
+ENDLESS = """
+import resource, sys
+import dask.array as da
+import numpy as np
+from napari_caltrig.cells import find_cells
+
+def movie(n_frames):
+    rng = np.random.default_rng(0)
+    y, x = np.indices((256, 256))
+    near = [np.hypot(y - a, x - b) < 5 for a, b in rng.uniform(20, 236, (20, 2))]
+    noise = rng.poisson(100, (64, 256, 256)).astype(np.uint16)
+
+    def block(block_info=None):
+        (start, stop), *_ = block_info[None]["array-location"]
+        frames = noise[np.arange(start, stop) % 61]
+        for i, cell in enumerate(near):
+            frames[(np.arange(start, stop) // 10) % 40 == 2 * i] += (60 * cell).astype(np.uint16)
+        return frames
+
+    sizes = (100,) * (n_frames // 100)
+    return da.map_blocks(block, chunks=(sizes, 256, 256), dtype=np.uint16)
+
+def peak_mb():
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+find_cells(movie(6_000), frame_rate=20, diameter=10)
+short = peak_mb()
+cells = find_cells(movie(20_000), frame_rate=20, diameter=10)
+print(len(cells), short, peak_mb())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="limits")
+def test_a_movie_larger_than_memory_takes_no_more_than_a_short_one():
+    """20,000 frames of 2.6 GB, made while they are read."""
+    done = subprocess.run(
+        [sys.executable, "-c", ENDLESS], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found, short, long = (float(v) for v in done.stdout.split())
+    assert found == 20
+    assert long - short < 100, done.stdout

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
@@ -83,9 +87,20 @@ def test_cancelling_leaves_no_model(tmp_path):
     for step in steps:
         seen += "training" in step.message
         if seen and "training" not in step.message:
-            break  # the model is written, its scores are not yet
+            break  # trained, but not scored
     steps.close()
     assert seen
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_room_for_temporary_files_leaves_no_model(tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    sim = simulated()
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="could not be saved, nothing of it was kept: No space left"):
+        train_on_own([LabelledField("a", sim.movie, sim.masks)], OwnConfig(n_steps=2), tmp_path)
     assert not list(tmp_path.iterdir())
 
 

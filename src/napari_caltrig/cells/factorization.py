@@ -134,8 +134,9 @@ def residual(field: Field, found: Components) -> tuple[Field, NDArray[np.float32
         Expected error (sd) of the components per pixel, (Y, X) with the margin.
     """
     left = unexplained(field, found)
-    explained = field.flat - left.flat
-    unsure = MISFIT * explained.std(axis=1).reshape(field.stack.shape[:2])
+    unsure = np.empty(field.stack.shape[:2], np.float32)
+    for row, whole, rest in zip(unsure, field.stack, left.stack, strict=True):
+        row[:] = MISFIT * (whole - rest).std(axis=1)
     return left, unsure
 
 

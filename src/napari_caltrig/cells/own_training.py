@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -130,16 +131,12 @@ def own_training_steps(
         },
         scores={},
     )
-    path = save_model(trained, tensors, folder)
-    try:
-        after = []
+    after = []
+    with TemporaryDirectory() as making:  # no half-finished model in the menus
+        path = str(save_model(trained, tensors, Path(making)))
         for part in parts:
-            after.append((yield from _probabilities(part.field, str(path), diameter)))
-        threshold = best_threshold(parts, after, card.threshold)
-    except BaseException:  # cancelled: no half-finished model in the menus
-        path.unlink(missing_ok=True)
-        path.with_suffix(".json").unlink(missing_ok=True)
-        raise
+            after.append((yield from _probabilities(part.field, path, diameter)))
+    threshold = best_threshold(parts, after, card.threshold)
     scores = {
         "held out, before": split_scores(parts, before, card.threshold),
         "held out, after": split_scores(parts, after, threshold),

@@ -14,6 +14,7 @@ CORE = 0.3  # of the peak: pixels that the trace is read from
 TAIL = 0.05  # of the peak: pixels that are taken away with the cell, else they are found again
 TURNS = 4  # trace -> image -> trace
 HALF = 2  # the search runs on every second pixel
+FRAMES_AT_ONCE = 50
 MOST_PER_DIAMETER = 0.8  # components per squared diameter
 
 
@@ -66,7 +67,7 @@ class _Search:
         d = field.diameter
         self._sigmas = 0.2 * d, 0.44 * d
         self._spread = int(np.ceil(2.5 * self._sigmas[1]))
-        spots = self._filtered(field.stack, (0, 1))[::HALF, ::HALF]
+        spots = self._searched(field.stack)
         noise = 1.4826 * np.median(np.abs(np.diff(spots, axis=2)), axis=2) / np.sqrt(2)
         inside = noise > 0
         typical = float(np.median(noise[inside])) if inside.any() else 1.0
@@ -154,6 +155,16 @@ class _Search:
         part = (slice(max(y - 1, 0), y + 2), slice(max(x - 1, 0), x + 2))
         self._open[part] = False
         self._energy[part] = 0
+
+    def _searched(self, stack: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Filtered every second pixel, some frames at a time: the stack is large."""
+        height, width, n = stack.shape
+        spots = np.empty((-(-height // HALF), -(-width // HALF), n), np.float32)
+        for start in range(0, n, FRAMES_AT_ONCE):
+            frames = slice(start, start + FRAMES_AT_ONCE)
+            part = np.ascontiguousarray(stack[..., frames])
+            spots[..., frames] = self._filtered(part, (0, 1))[::HALF, ::HALF]
+        return spots
 
     def _filtered(self, images: NDArray[np.float32], axes: tuple[int, int]) -> NDArray[np.float32]:
         small, large = (

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -157,16 +158,29 @@ def save_model(
         Weights by name.
     folder
         The user's model folder by default.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; an older model of that name is as it was then.
     """
     from safetensors.numpy import save
 
     folder = user_models_folder() if folder is None else folder
-    folder.mkdir(parents=True, exist_ok=True)
     content = save({k: np.ascontiguousarray(v) for k, v in tensors.items()})
-    path = folder / f"{card.name}.safetensors"
-    path.write_bytes(content)
     text = {**asdict(card), "sha256": hashlib.sha256(content).hexdigest()}
-    path.with_suffix(".json").write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
+    path = folder / f"{card.name}.safetensors"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".saving-", dir=folder) as making:
+            new = Path(making) / path.name
+            new.write_bytes(content)
+            new.with_suffix(".json").write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
+            new.replace(path)
+            new.with_suffix(".json").replace(path.with_suffix(".json"))
+    except OSError as error:
+        problem = f"the model could not be saved, nothing of it was kept: {error.strerror}"
+        raise OSError(error.errno, problem, str(path)) from error
     return path
 
 
