@@ -175,9 +175,11 @@ def turn_wheel(plot: Any) -> Callable[[int], None]:
     from qtpy.QtGui import QWheelEvent
     from qtpy.QtWidgets import QApplication
 
-    view, point = plot.viewport(), QPointF(400, 100)
+    view, box = plot.viewport(), plot.getPlotItem().getViewBox()
 
     def turn(i: int) -> None:
+        point = QPointF(plot.mapFromScene(box.sceneBoundingRect().center()))
+        before = box.viewRange()
         event = QWheelEvent(
             point,
             QPointF(view.mapToGlobal(point.toPoint())),
@@ -189,6 +191,8 @@ def turn_wheel(plot: Any) -> Callable[[int], None]:
             False,
         )
         QApplication.sendEvent(view, event)
+        if box.viewRange() == before:
+            raise RuntimeError("the wheel did not reach the traces")
 
     return turn
 
