@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import (
-    QComboBox,
     QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
     QLabel,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_caltrig.recording import BehaviourFile
+from napari_caltrig.widgets.parts import button, choice, note
 from napari_caltrig.widgets.plot import apply_theme, pg, thin_pen
 from napari_caltrig.widgets.trace_colors import event_color
 
@@ -44,10 +43,7 @@ class Alignment(QWidget):
         super().__init__(parent)
         self._path: Path | None = None
         self.title = QLabel()
-        self.unit = QComboBox()
-        for unit, text in _UNITS.items():
-            self.unit.addItem(text, unit)
-        self.unit.setToolTip("Unit of the times in the file")
+        self.unit = choice(_UNITS, "Unit of the times in the file")
         self.offset = QDoubleSpinBox()
         self.offset.setRange(-86400, 86400)
         self.offset.setDecimals(3)
@@ -61,12 +57,9 @@ class Alignment(QWidget):
         self.plot.setMouseEnabled(x=True, y=False)
         self.plot.getPlotItem().hideAxis("left")
         self.plot.setLabel("bottom", "time (s)")
-        self.result = QLabel()
-        self.result.setWordWrap(True)
-        self.accept = QPushButton("Add")
-        self.cancel = QPushButton("Cancel")
-        self.accept.clicked.connect(lambda _=False: self._emit())
-        self.cancel.clicked.connect(lambda _=False: self._stop())
+        self.result = note()
+        self.accept = button("Add", "", self._emit)
+        self.cancel = button("Cancel", "", self._stop)
         # Typing a number must not read the file at every digit.
         self._wait = QTimer(self)
         self._wait.setSingleShot(True)

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 from napari_caltrig.widgets.confirm_mode import ConfirmModeMenu, apply_confirmed
 from napari_caltrig.widgets.job import JobRow
 from napari_caltrig.widgets.method_choice import METHOD_NAMES
+from napari_caltrig.widgets.parts import note
 from napari_caltrig.widgets.trace_colors import method_color
 
 if TYPE_CHECKING:
@@ -53,8 +54,7 @@ class CompareResults(QWidget):
         super().__init__(parent)
         self._session: Session | None = None
         self._agreement: Any = None
-        self._title = QLabel()
-        self._title.setWordWrap(True)
+        self._title = note()
         self.scores = _table()
         self.kind = QComboBox()
         self.kind.addItems(["transients", "rising frames"])

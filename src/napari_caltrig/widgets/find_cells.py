@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer
@@ -11,22 +12,20 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
-    QPushButton,
     QVBoxLayout,
 )
 from superqt import QLabeledDoubleSlider
 
 from napari_caltrig.viewer import rois as roi_layer
 from napari_caltrig.viewer.commands import show_workspace
-from napari_caltrig.viewer.links import Links
+from napari_caltrig.viewer.links import LetGo, Links
 from napari_caltrig.viewer.roi_editing import RoiEditor
 from napari_caltrig.viewer.sessions import sessions_of
-from napari_caltrig.viewer.work import notify_error
 from napari_caltrig.widgets.docking import TabbedPanel
 from napari_caltrig.widgets.image_choice import ImageChoice
 from napari_caltrig.widgets.job import JobRow
 from napari_caltrig.widgets.model_menu import ModelMenu
+from napari_caltrig.widgets.parts import attempt, button, note
 from napari_caltrig.widgets.popup import PopupButton
 from napari_caltrig.widgets.roi_table import RoiTable
 from napari_caltrig.widgets.roi_tools import RoiTools
@@ -69,13 +68,12 @@ class FindCells(TabbedPanel):
         self.images = ImageChoice()
         self.below = QCheckBox(_BELOW)
         self.tools = RoiTools(
-            lambda: self._attempt(lambda: self.editor.merge(self.selected_rois)),
-            lambda: self._attempt(lambda: self.editor.split(self.selected_rois)),
+            lambda: attempt(lambda: self.editor.merge(self.selected_rois)),
+            lambda: attempt(lambda: self.editor.split(self.selected_rois)),
             self.editor.undo,
         )
         self.table = RoiTable()
-        self.summary = QLabel("Choose a movie or an image and press “Find cells”.")
-        self.summary.setWordWrap(True)
+        self.summary = note("Choose a movie or an image and press “Find cells”.")
         self._build_layout()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -95,7 +93,12 @@ class FindCells(TabbedPanel):
         self._list_movies()
         self._show_threshold()
         self.setMinimumWidth(360)
-        self.destroyed.connect(_Disconnect(self._links, napari_viewer, self._on_mouse))
+        self._let_go = LetGo(
+            self.job.stop,
+            self._links.disconnect,
+            partial(_forget_callback, napari_viewer.mouse_drag_callbacks, self._on_mouse),
+        )
+        self.destroyed.connect(self._let_go)
         self._enable()
 
     # Building ----------------------------------------------------------------
@@ -117,12 +120,16 @@ class FindCells(TabbedPanel):
         form.addRow("Model", self.model)
         form.addRow(self.job)
         form.addRow("Threshold", self.threshold)
-        self.accept = QPushButton("Accept selected")
-        self.accept.setToolTip("Make missed cells of the selected ROIs")
-        self.accept.clicked.connect(lambda _=False: self._accept(self.selected_rois))
-        self.accept_new = QPushButton("Accept all new")
-        self.accept_new.setToolTip("Make missed cells of all ROIs that no known cell overlaps")
-        self.accept_new.clicked.connect(lambda _=False: self._accept(self.new_rois))
+        self.accept = button(
+            "Accept selected",
+            "Make missed cells of the selected ROIs",
+            lambda: self._accept(self.selected_rois),
+        )
+        self.accept_new = button(
+            "Accept all new",
+            "Make missed cells of all ROIs that no known cell overlaps",
+            lambda: self._accept(self.new_rois),
+        )
         row = QHBoxLayout()
         row.addWidget(self.accept)
         row.addWidget(self.accept_new)
@@ -241,13 +248,6 @@ class FindCells(TabbedPanel):
 
     # Clicks ------------------------------------------------------------------
 
-    def _attempt(self, act: Callable[[], None]) -> None:
-        """Change ROIs, or say why that is not possible."""
-        try:
-            act()
-        except ValueError as error:
-            notify_error(error)
-
     def click(self, y: float, x: float, *, add: bool = False) -> None:
         """Do what the tool does, at a point of the image.
 
@@ -265,7 +265,7 @@ class FindCells(TabbedPanel):
             return
         tool = self.tools.tool
         if tool == "grow":
-            self._attempt(lambda: self.editor.grow(y, x))
+            attempt(lambda: self.editor.grow(y, x))
             return
         hit = self.rois.at(round(y), round(x))
         if tool == "select":
@@ -318,8 +318,6 @@ class FindCells(TabbedPanel):
     def _accept(self, chosen: list[int], rois: Footprints | None = None) -> None:
         from napari.utils.notifications import show_info
 
-        from napari_caltrig.curation import CurationError
-
         rois = self.rois if rois is None else rois
         if rois is None or not chosen:
             show_info("No ROI is chosen.")
@@ -331,13 +329,10 @@ class FindCells(TabbedPanel):
                 "save the layer “ROIs” instead."
             )
             return
-        try:
-            unit_ids = roi_layer.accept_rois(session, rois, chosen)
-        except (CurationError, ValueError) as error:
-            notify_error(error)
-            return
-        self._show_rois([])
-        session.select(unit_ids)
+        unit_ids = attempt(lambda: roi_layer.accept_rois(session, rois, chosen))
+        if unit_ids is not None:
+            self._show_rois([])
+            session.select(unit_ids)
 
     def _session(self) -> Session | None:
         sessions = sessions_of(self._viewer)
@@ -361,19 +356,11 @@ class FindCells(TabbedPanel):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Let go of the viewer."""
-        self.job.stop()
         self._set_tool("select")
-        _Disconnect(self._links, self._viewer, self._on_mouse)()
+        self._let_go()
         super().closeEvent(event)
 
 
-class _Disconnect:
-    """Lets go of the viewer after the widget itself is gone."""
-
-    def __init__(self, links: Links, viewer: Any, callback: Any) -> None:
-        self._links, self._viewer, self._callback = links, viewer, callback
-
-    def __call__(self, *_: Any) -> None:
-        self._links.disconnect()
-        if self._callback in self._viewer.mouse_drag_callbacks:
-            self._viewer.mouse_drag_callbacks.remove(self._callback)
+def _forget_callback(callbacks: list[Any], callback: Any) -> None:
+    if callback in callbacks:
+        callbacks.remove(callback)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from napari_caltrig.viewer.work import notify_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 
 def button(text: str, tip: str, slot: Callable[[], Any]) -> QPushButton:
@@ -29,6 +29,22 @@ def tool(text: str, tip: str, slot: Callable[[], Any], *, checkable: bool = Fals
     return result
 
 
+def choice(items: Mapping[Any, str], tip: str = "") -> QComboBox:
+    """A menu of texts by what they stand for, its `currentData`."""
+    result = QComboBox()
+    for data, text in items.items():
+        result.addItem(text, data)
+    result.setToolTip(tip)
+    return result
+
+
+def note(text: str = "") -> QLabel:
+    """A text that breaks its lines where the panel ends."""
+    result = QLabel(text)
+    result.setWordWrap(True)
+    return result
+
+
 def row(*parts: QWidget | int) -> QHBoxLayout:
     """Widgets side by side; a number is a stretch."""
     layout = QHBoxLayout()
@@ -43,7 +59,7 @@ def row(*parts: QWidget | int) -> QHBoxLayout:
 
 
 def attempt(action: Callable[[], Any]) -> Any:
-    """Do something to the curation; what goes wrong becomes a notification, and None."""
+    """Do something; what the user must know of it becomes a notification, and None."""
     from napari_caltrig.curation import CurationError
 
     try:

@@ -11,7 +11,6 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QMenu,
     QPushButton,
     QTabWidget,
@@ -26,6 +25,7 @@ from napari_caltrig.viewer import commands
 from napari_caltrig.viewer.links import LetGo, Links
 from napari_caltrig.viewer.work import notify_error
 from napari_caltrig.widgets.job import JobRow
+from napari_caltrig.widgets.parts import button, note
 from napari_caltrig.widgets.project_batch import ProjectBatch
 from napari_caltrig.widgets.project_grid import ProjectGrid
 from napari_caltrig.widgets.project_groups import ProjectGroups
@@ -53,8 +53,7 @@ class ProjectView(QWidget):
         self._viewer = napari_viewer
         self.model = ProjectModel()
         self.setAcceptDrops(True)
-        self.title = QLabel()
-        self.title.setWordWrap(True)
+        self.title = note()
         self.grid = ProjectGrid(self.model)
         self.table = ProjectTable(self.model)
         self.batch = ProjectBatch(self.model)
@@ -86,14 +85,18 @@ class ProjectView(QWidget):
     # Building ----------------------------------------------------------------
 
     def _build_layout(self) -> None:
-        self.open_folder = _button("Open folder…", self._ask_folder)
-        self.open_folder.setToolTip("Find the recordings in a folder")
-        self.open_file = _button("Open project…", self._ask_file)
-        self.save = _button("Save as…", self._ask_save)
-        self.open = _button("Open", self._open_selected)
-        self.open.setToolTip("Open the selected recordings in the viewer (or double-click one)")
-        self.undo = _button("Undo", self.model.undo)
-        self.redo = _button("Redo", self.model.redo)
+        self.open_folder = button(
+            "Open folder…", "Find the recordings in a folder", self._ask_folder
+        )
+        self.open_file = button("Open project…", "", self._ask_file)
+        self.save = button("Save as…", "", self._ask_save)
+        self.open = button(
+            "Open",
+            "Open the selected recordings in the viewer (or double-click one)",
+            self._open_selected,
+        )
+        self.undo = button("Undo", "", self.model.undo)
+        self.redo = button("Redo", "", self.model.redo)
         self.more = QPushButton("More …")
         menu = QMenu(self.more)
         menu.addAction("Add recordings from a folder…", self._ask_add)
@@ -334,12 +337,6 @@ def _look_steps(recordings: tuple[ProjectRecording, ...]) -> Steps[dict[str, Rec
         statuses[recording.name] = status_of(recording)
     yield from look_steps(recordings)
     return statuses
-
-
-def _button(text: str, slot: Callable[[], None]) -> QPushButton:
-    button = QPushButton(text)
-    button.clicked.connect(lambda _=False: slot())
-    return button
 
 
 def _discovery(folder: Path, pattern: str | None = None) -> Callable[[], Steps[Any]]:

@@ -9,7 +9,6 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import (
     QCheckBox,
     QFormLayout,
-    QLabel,
     QLineEdit,
     QPlainTextEdit,
     QPushButton,
@@ -21,6 +20,7 @@ from qtpy.QtWidgets import (
 from napari_caltrig.projects.kinds import KINDS
 from napari_caltrig.viewer.links import Links
 from napari_caltrig.widgets.job import JobRow
+from napari_caltrig.widgets.parts import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,10 +65,8 @@ class ProjectBatch(QWidget):
             "What is done already with the same input and options is not done again. "
             "Options of the steps, and lists of them to be compared, stand in the project file."
         )
-        self.what = QLabel()
-        self.what.setWordWrap(True)
-        self.result = QLabel()
-        self.result.setWordWrap(True)
+        self.what = note()
+        self.result = note()
         self.show_folder = QPushButton("Show the results")
         self.show_folder.setEnabled(False)
         self.show_folder.clicked.connect(lambda _=False: self._open_folder())

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QScrollArea, QWidge
 
 from napari_caltrig.projects.board import arrange
 from napari_caltrig.viewer.links import Links
+from napari_caltrig.widgets.parts import note
 from napari_caltrig.widgets.project_card import RecordingCard
 
 if TYPE_CHECKING:
@@ -50,8 +51,7 @@ class ProjectGrid(QScrollArea):
         recordings = {r.name: r for r in self._model.project.recordings}
         board = arrange(recordings.values())
         if not recordings:
-            hint = QLabel("Open the folder of your recordings, or a project file.")
-            hint.setWordWrap(True)
+            hint = note("Open the folder of your recordings, or a project file.")
             layout.addWidget(hint, 0, 0)
         for column, (day, session) in enumerate(board.columns):
             text = " · ".join(part for part in (day, session) if part)

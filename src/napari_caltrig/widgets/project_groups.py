@@ -30,6 +30,7 @@ from napari_caltrig.viewer.links import Links
 from napari_caltrig.viewer.work import notify_error
 from napari_caltrig.widgets.cell_model import CellTableModel
 from napari_caltrig.widgets.job import JobRow
+from napari_caltrig.widgets.parts import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,8 +73,7 @@ class ProjectGroups(QWidget):
         self.table.setSortingEnabled(True)
         self.table.verticalHeader().setVisible(False)
         self.table.verticalHeader().setDefaultSectionSize(22)
-        self.note = QLabel()
-        self.note.setWordWrap(True)
+        self.note = note()
         self._build_layout()
         self._links = Links(
             (self.measure.currentIndexChanged, self._draw),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from napari_caltrig.widgets.parts import button
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -45,20 +47,20 @@ class RoiTools(QWidget):
         clicks = QHBoxLayout()
         clicks.addWidget(QLabel("A click:"))
         for tool in get_args(Tool):
-            button = QPushButton(tool)
-            button.setCheckable(True)
-            button.setToolTip(_TIPS[tool])
-            self._group.addButton(button)
-            self.tools[tool] = button
-            clicks.addWidget(button)
+            choice = QPushButton(tool)
+            choice.setCheckable(True)
+            choice.setToolTip(_TIPS[tool])
+            self._group.addButton(choice)
+            self.tools[tool] = choice
+            clicks.addWidget(choice)
         self.tools["select"].setChecked(True)
-        self.merge = _button("Merge", "Make one ROI of the selected ones", merge)
-        self.split = _button("Split", "Divide the selected ROI at its waist", split)
-        self.undo = _button("Undo", "Take the last change of an ROI back", undo)
+        self.merge = button("Merge", "Make one ROI of the selected ones", merge)
+        self.split = button("Split", "Divide the selected ROI at its waist", split)
+        self.undo = button("Undo", "Take the last change of an ROI back", undo)
         changes = QHBoxLayout()
         changes.addWidget(QLabel("Selected:"))
-        for button in (self.merge, self.split, self.undo):
-            changes.addWidget(button)
+        for change in (self.merge, self.split, self.undo):
+            changes.addWidget(change)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(3)
@@ -69,19 +71,12 @@ class RoiTools(QWidget):
     @property
     def tool(self) -> str:
         """What a click does."""
-        return next(name for name, button in self.tools.items() if button.isChecked())
+        return next(name for name, choice in self.tools.items() if choice.isChecked())
 
     def choose(self, tool: Tool) -> None:
         """Choose what a click does."""
         self.tools[tool].setChecked(True)
 
-    def _on_toggled(self, button: QPushButton, on: bool) -> None:
+    def _on_toggled(self, choice: QPushButton, on: bool) -> None:
         if on:
-            self.tool_changed.emit(button.text())
-
-
-def _button(text: str, tip: str, act: Callable[[], None]) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tip)
-    button.clicked.connect(lambda _=False: act())
-    return button
+            self.tool_changed.emit(choice.text())

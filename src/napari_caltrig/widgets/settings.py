@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
-    QLabel,
     QPlainTextEdit,
     QVBoxLayout,
     QWidget,
@@ -22,7 +21,7 @@ from qtpy.QtWidgets import (
 from napari_caltrig.settings import FILE_NAME, ColorBy, Settings, save_settings
 from napari_caltrig.viewer import settings
 from napari_caltrig.viewer.work import notify_error
-from napari_caltrig.widgets.parts import button, row
+from napari_caltrig.widgets.parts import button, note, row
 
 
 class SettingsDialog(QDialog):
@@ -47,8 +46,7 @@ class SettingsDialog(QDialog):
         self.filled = QCheckBox("fill footprints")
         self.overlap = _number(0.01, 1, "")
         self.correlation = _number(0, 1, "")
-        self._project = QLabel()
-        self._project.setWordWrap(True)
+        self._project = note()
         form = QFormLayout()
         form.addRow("Reasons for rejecting", self.reasons)
         form.addRow("Play around a moment", self.around)

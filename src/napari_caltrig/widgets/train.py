@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QListWidget,
     QPushButton,
@@ -29,6 +28,7 @@ from napari_caltrig.widgets.job import JobRow
 from napari_caltrig.widgets.label_next import LabelNext
 from napari_caltrig.widgets.learning_plot import LearningPlot
 from napari_caltrig.widgets.model_menu import ModelMenu, models
+from napari_caltrig.widgets.parts import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,8 +58,7 @@ class Train(TabbedPanel):
         self._build_choices()
         self.job = JobRow("Train", self._make_steps, self._finish, on_step=self._show_step)
         self.plot = LearningPlot(napari_viewer.theme)
-        self.result = QLabel()
-        self.result.setWordWrap(True)
+        self.result = note()
         self.label_next = LabelNext(self.session, self.base)
         self._build_layout()
         self._links = Links(
@@ -87,8 +86,7 @@ class Train(TabbedPanel):
         self.files.setToolTip("More .caltrig files to learn from; Delete takes one out")
         self.add_files = QPushButton("Add .caltrig files…")
         self.add_files.clicked.connect(lambda _=False: self._ask_files())
-        self.count = QLabel()
-        self.count.setWordWrap(True)
+        self.count = note()
         self.base = ModelMenu(trainable=True)
         self.base.setToolTip("The model that learns; it stays as it is, the new one is a copy")
         self.architecture = QComboBox()

@@ -10,7 +10,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
     QFormLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
     QSpinBox,
@@ -24,6 +23,7 @@ from napari_caltrig.weights import list_models, load_model
 from napari_caltrig.widgets.docking import TabbedPanel
 from napari_caltrig.widgets.job import JobRow
 from napari_caltrig.widgets.model_menu import ModelMenu, models
+from napari_caltrig.widgets.parts import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,10 +72,9 @@ class TrainCells(TabbedPanel):
         self.name = QLineEdit("my-cells")
         self.name.setToolTip("Name of the new model, as it will be in the menus")
         self.job = JobRow("Train", self._make_steps, self._finish)
-        self.result = QLabel(
+        self.result = note(
             "A part of the field is held out; the model is scored there before and after."
         )
-        self.result.setWordWrap(True)
         self._build()
         self._links = Links(
             (napari_viewer.layers.events.inserted, self._list),
