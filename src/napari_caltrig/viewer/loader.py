@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_caltrig.viewer import work
 
@@ -28,7 +28,7 @@ class TraceLoader:
         self._on_busy = on_busy
         self._wanted: list[TraceKey] = []
         self._failed: set[TraceKey] = set()
-        self._job: Any = None
+        self._loading = work.Jobs()
         self._again = False
 
     def want(self, keys: Iterable[TraceKey]) -> None:
@@ -41,15 +41,13 @@ class TraceLoader:
         ]
         # What is being loaded may be out of date by now: look again when it is there.
         self._again = True
-        if self._wanted and self._job is None:
+        if self._wanted and not self._loading:
             self._start()
 
     def stop(self) -> None:
         """Stop loading and forget what was wanted."""
         self._wanted = []
-        if self._job is not None:
-            self._job.abandon()
-            self._job = None
+        self._loading.stop()
 
     def _start(self) -> None:
         keys = self._wanted
@@ -61,12 +59,11 @@ class TraceLoader:
             work.notify_error(error)
 
         def end() -> None:
-            self._job = None
             self._on_busy(False)
             if self._again:
                 self.want(self._wanted)
 
-        self._job = work.start(
+        self._loading.start(
             lambda: self._session.load_steps(keys),
             on_done=self._session.add_traces,
             on_error=fail,

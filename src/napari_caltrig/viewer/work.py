@@ -110,6 +110,38 @@ def start(
     return Job(steps, on_step, on_done, on_error or notify_error, on_end)
 
 
+class Jobs:
+    """Jobs of one widget, stopped together."""
+
+    def __init__(self) -> None:
+        self._running: list[Job] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._running)
+
+    def start(
+        self,
+        steps: Callable[[], Steps[Any]],
+        *,
+        on_end: Callable[[], None] | None = None,
+        **callbacks: Callable[[Any], None],
+    ) -> None:
+        """Start one more, see `start`; at `on_end` it is one of them no longer."""
+
+        def end() -> None:
+            self._running.remove(job)
+            if on_end is not None:
+                on_end()
+
+        job = start(steps, on_end=end, **callbacks)
+        self._running.append(job)
+
+    def stop(self) -> None:
+        """Abandon them all: nobody hears of them any more."""
+        while self._running:
+            self._running.pop().abandon()
+
+
 def notify_error(error: Exception) -> None:
     """Show an error as a napari notification."""
     from napari.utils.notifications import show_error

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QRectF, QTimer, Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QFormLayout, QPushButton, QWidget
 
 from napari_caltrig.recording.raster import brightest
 from napari_caltrig.session_overviews import raster_steps
 from napari_caltrig.viewer import work
+from napari_caltrig.widgets.parts import choice
 from napari_caltrig.widgets.plot import pg
 
 if TYPE_CHECKING:
@@ -37,11 +38,8 @@ class HeatmapChoice(QWidget):
         self.on = QPushButton("All cells")
         self.on.setCheckable(True)
         self.on.setToolTip("All cells as an image in place of the traces (H)")
-        self.order, self.scale = QComboBox(), QComboBox()
-        self.order.addItem("as in the table", "table")
-        self.order.addItem("by time of the peak", "peak")
-        self.scale.addItem("each cell its own", "own")
-        self.scale.addItem("the same for all", "same")
+        self.order = choice({"table": "as in the table", "peak": "by time of the peak"})
+        self.scale = choice({"own": "each cell its own", "same": "the same for all"})
         form = QFormLayout(self)
         form.addRow("Order", self.order)
         form.addRow("Brightness", self.scale)
@@ -80,7 +78,7 @@ class Heatmap:
         self._signal = "dff"
         self._whole: Raster | None = None
         self._window: Raster | None = None
-        self._job: Any = None
+        self._computing = work.Jobs()
         self.unit_ids: list[int] = []
         self._rows = np.zeros(0, np.int64)
         colors = pg.colormap.get("inferno")
@@ -124,7 +122,7 @@ class Heatmap:
             self._signal = signal
         if self._whole is not None:
             self._draw()
-        elif self._job is None:
+        elif not self._computing:
             self._load(0, None)
 
     def forget(self) -> None:
@@ -148,8 +146,7 @@ class Heatmap:
     # Computing ---------------------------------------------------------------
 
     def _load(self, start: int, stop: int | None) -> None:
-        if self._job is not None:
-            self._job.abandon()
+        self._computing.stop()
         cells, signal = list(self._session.unit_ids), self._signal
 
         def done(raster: Raster) -> None:
@@ -163,13 +160,12 @@ class Heatmap:
                 self._say(f"{step.message}: {step.done} of {step.total}")
 
         def end() -> None:
-            self._job = None
             self._say("")
             if self.is_on and self._whole is not None:
                 self._draw()
                 self.redraw()
 
-        self._job = work.start(
+        self._computing.start(
             lambda: raster_steps(
                 self._session, signal, cells, start=start, stop=stop, n_bins=_COLUMNS
             ),
@@ -261,6 +257,4 @@ class Heatmap:
     def stop(self) -> None:
         """Stop computing."""
         self._settled.stop()
-        if self._job is not None:
-            self._job.abandon()
-            self._job = None
+        self._computing.stop()

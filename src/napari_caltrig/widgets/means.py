@@ -123,7 +123,7 @@ class Means:
         self._raw: dict[tuple[str, tuple[int, ...]], NDArray[Any]] = {}
         self._smooth: dict[tuple[Any, ...], Pyramid] = {}
         self._signals: tuple[str, ...] = ()
-        self._job: Any = None
+        self._computing = work.Jobs()
         self.rows: dict[str, tuple[int, ...]] = {}
 
     def want(self, signals: list[str]) -> None:
@@ -135,7 +135,7 @@ class Means:
         self._raw = {key: self._raw[key] for key in wanted if key in self._raw}
         self._smooth = {}
         missing = next((key for key in wanted if key not in self._raw), None)
-        if missing is not None and self._job is None:
+        if missing is not None and not self._computing:
             self._start(missing)
 
     def pyramid(self, row: str, signal: str) -> Pyramid | None:
@@ -162,12 +162,11 @@ class Means:
             self.rows = {}
 
         def end() -> None:
-            self._job = None
             if self.rows:
                 self.want(list(self._signals))
             self._on_ready()
 
-        self._job = work.start(
+        self._computing.start(
             lambda: mean_steps(self._session, name, cells),
             on_done=done,
             on_error=fail,
@@ -176,6 +175,4 @@ class Means:
 
     def stop(self) -> None:
         """Stop computing."""
-        if self._job is not None:
-            self._job.abandon()
-            self._job = None
+        self._computing.stop()

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QLabel, QMenu, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QMenu, QVBoxLayout, QWidget
 
 from napari_caltrig.viewer import work
 from napari_caltrig.viewer.links import Links
-from napari_caltrig.widgets.parts import attempt, button, row
+from napari_caltrig.widgets.parts import attempt, button, note, row
 from napari_caltrig.widgets.preview import TracePreview
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class MissedCells(QWidget):
         self._drawing = drawing
         self._activate = activate
         self._movie: DecimatedMovie | None = None
-        self._preparing: Any = None
+        self._preparing = work.Jobs()
         self.paint = button(
             "Paint",
             "Take napari's brush with a fresh label in the layer “missed cells”.\n"
@@ -72,8 +72,7 @@ class MissedCells(QWidget):
         )
         self.find = button("Find cells …", "Let a network look for cells in the movie", find_cells)
         self.preview = TracePreview()
-        self._hint = QLabel()
-        self._hint.setWordWrap(True)
+        self._hint = note()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -165,9 +164,9 @@ class MissedCells(QWidget):
         from napari_caltrig.cells.preview import decimate_steps
 
         movie = self._session.recording.movie
-        if movie is not None and self._movie is None and self._preparing is None:
-            self._preparing = work.start(
-                lambda: decimate_steps(movie), on_done=self._keep, on_end=self._prepared
+        if movie is not None and self._movie is None and not self._preparing:
+            self._preparing.start(
+                lambda: decimate_steps(movie), on_done=self._keep, on_end=self._show
             )
 
     @property
@@ -177,10 +176,6 @@ class MissedCells(QWidget):
 
     def _keep(self, movie: DecimatedMovie) -> None:
         self._movie = movie
-
-    def _prepared(self) -> None:
-        self._preparing = None
-        self._show()
 
     def _preview_soon(self) -> None:
         if not self._timer.isActive():
@@ -211,7 +206,7 @@ class MissedCells(QWidget):
         text = f"{n} missed cell{'s' * (n != 1)}"
         if not movie:
             text += "; without a movie they have no trace"
-        elif self._preparing is not None:
+        elif self._preparing:
             text += "; reading the movie for previews …"
         self._hint.setText(text)
 
@@ -221,6 +216,4 @@ class MissedCells(QWidget):
         self._timer.stop()
         if self._link.click_tool == self.grow:
             self._link.click_tool = None
-        if self._preparing is not None:
-            self._preparing.abandon()
-            self._preparing = None
+        self._preparing.stop()

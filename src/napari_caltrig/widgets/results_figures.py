@@ -11,7 +11,6 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QGridLayout,
     QHBoxLayout,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
@@ -22,6 +21,7 @@ from napari_caltrig.viewer import work
 from napari_caltrig.widgets.figure_options import SELECTED, FigureOptions
 from napari_caltrig.widgets.figure_view import FigureView
 from napari_caltrig.widgets.job import JobRow
+from napari_caltrig.widgets.parts import button
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ class ResultsFigures(QWidget):
         self._session: Session | None = None
         self._measures: Measures | None = None
         self._figure: Any = None
-        self._saving: Any = None
+        self._saving = work.Jobs()
         self.options: FigureOptions | None = None
         self.choice = QComboBox()
         for name, kind in FIGURES.items():
@@ -53,8 +53,9 @@ class ResultsFigures(QWidget):
         self.format = QComboBox()
         self.format.addItems(list(FORMATS))
         self.format.setToolTip("Format of all figures; SVG and PDF keep text as text")
-        self.save = QPushButton("Save this…")
-        self.save.setToolTip("SVG, PDF or PNG, by the ending of the name")
+        self.save = button(
+            "Save this…", "SVG, PDF or PNG, by the ending of the name", self._ask_and_save
+        )
         self.save_all = JobRow("Save all…", self._make_all_steps, self._finish_all)
         self.save_all.button.setToolTip("All figures into a folder, with the cells chosen here")
         self._timer = QTimer(self)
@@ -63,7 +64,6 @@ class ResultsFigures(QWidget):
         self._build()
         self._timer.timeout.connect(self._redraw)
         self.choice.currentIndexChanged.connect(self._on_choice)
-        self.save.clicked.connect(lambda _=False: self._ask_and_save())
         self._on_choice()
 
     def _build(self) -> None:
@@ -191,7 +191,7 @@ class ResultsFigures(QWidget):
         if target.suffix.lower().lstrip(".") not in FORMATS:
             work.notify_error(ValueError(f"Figures are saved as {', '.join(FORMATS)}."))
             return
-        self._saving = work.start(lambda: _saving_steps(figure, target))
+        self._saving.start(lambda: _saving_steps(figure, target))
 
     def _make_all_steps(self) -> Callable[[], Steps[Any]] | None:
         folder = QFileDialog.getExistingDirectory(self, "Folder for all figures")
@@ -221,14 +221,16 @@ class ResultsFigures(QWidget):
         lines += [f"{name}: {why}" for name, why in written.missing.items()]
         show_info("\n".join(lines))
 
+    def stop_work(self) -> None:
+        """Stop drawing and saving, also after the widget itself is gone."""
+        self.job.stop()
+        self.save_all.stop()
+        self._saving.stop()
+
     def stop(self) -> None:
         """Stop all work and let go of what is shown."""
         self._timer.stop()
-        self.job.stop()
-        self.save_all.stop()
-        if self._saving is not None:
-            self._saving.abandon()
-            self._saving = None
+        self.stop_work()
         self._session = self._measures = self._figure = None
 
 

@@ -8,7 +8,6 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QHBoxLayout,
     QMenu,
-    QPushButton,
     QSizePolicy,
     QTabWidget,
     QVBoxLayout,
@@ -33,6 +32,7 @@ from napari_caltrig.widgets.detect import DetectTransients
 from napari_caltrig.widgets.header import Header
 from napari_caltrig.widgets.later import Later
 from napari_caltrig.widgets.missed import MissedCells
+from napari_caltrig.widgets.parts import button
 from napari_caltrig.widgets.popup import MenuButton
 from napari_caltrig.widgets.review import Review
 from napari_caltrig.widgets.walk import Walk
@@ -72,7 +72,7 @@ class SessionPanel(QWidget):
         super().__init__(parent)
         self._session = session
         self._viewer = viewer
-        self._measuring: Any = None
+        self._measuring = work.Jobs()
         self._later = Later(_PAUSE_MS, self)
         link.defer = self._later
         self._link = link
@@ -98,12 +98,16 @@ class SessionPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.setSpacing(4)
-        self.export = QPushButton("Export …")
-        self.export.setToolTip("Write the recording and your decisions for other programs")
-        self.export.clicked.connect(lambda _=False: show_export(viewer))
-        self.results = QPushButton("Results …")
-        self.results.setToolTip("Measure transients and cells; tables and figures")
-        self.results.clicked.connect(lambda _=False: show_results(viewer))
+        self.export = button(
+            "Export …",
+            "Write the recording and your decisions for other programs",
+            lambda: show_export(viewer),
+        )
+        self.results = button(
+            "Results …",
+            "Measure transients and cells; tables and figures",
+            lambda: show_results(viewer),
+        )
         outcome = QVBoxLayout()
         outcome.addWidget(self.results)
         outcome.addWidget(self.export)
@@ -134,15 +138,11 @@ class SessionPanel(QWidget):
         self._viewer.layers.selection.active = layer
 
     def _measure(self) -> None:
-        self._measuring = work.start(
-            self._session.measure_steps, on_done=self._session.add_measures
-        )
+        self._measuring.start(self._session.measure_steps, on_done=self._session.add_measures)
 
     def disconnect_all(self) -> None:
         """Stop all work and all listening."""
-        if self._measuring is not None:
-            self._measuring.abandon()
-            self._measuring = None
+        self._measuring.stop()
         self._links.disconnect()
         self._link.defer = at_once
         self._later.forget()
