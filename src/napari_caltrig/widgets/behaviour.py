@@ -10,25 +10,22 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QGroupBox,
     QHBoxLayout,
-    QLabel,
     QListWidget,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_caltrig.viewer import work
 from napari_caltrig.viewer.extra_movies import ExtraMovies
-from napari_caltrig.viewer.links import LetGo, Links
-from napari_caltrig.viewer.sessions import sessions_of, shown_session
+from napari_caltrig.viewer.sessions import sessions_of
 from napari_caltrig.widgets.alignment import Alignment
 from napari_caltrig.widgets.docking import TabbedPanel
 from napari_caltrig.widgets.job import JobRow
+from napari_caltrig.widgets.parts import attempt, button, note
+from napari_caltrig.widgets.recording_panel import RecordingPanel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from qtpy.QtGui import QCloseEvent
 
     from napari_caltrig.recording import Behaviour, BehaviourFile
     from napari_caltrig.session import Session
@@ -38,7 +35,7 @@ _FILES = "Behaviour (*.csv *.avi *.mp4 *.mkv *.mov *.m4v *.wmv);;All files (*)"
 CELLS, RESIDUAL = "A·C (cells alone)", "residual (movie − A·C)"
 
 
-class BehaviourPanel(TabbedPanel):
+class BehaviourPanel(RecordingPanel, TabbedPanel):
     """Adds files of behaviour to a recording and shows further movies.
 
     Parameters
@@ -48,42 +45,41 @@ class BehaviourPanel(TabbedPanel):
     """
 
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._viewer = napari_viewer
-        self._links = Links()
-        self._session: Session | None = None
+        super().__init__(napari_viewer, parent)
         self._movies: ExtraMovies | None = None
-        self._reading: Any = None
+        self._reading = work.Jobs()
         self.files = QListWidget()
         self.files.setMaximumHeight(90)
         self.files.setToolTip("Files of behaviour that were added to those of the recording")
-        self.add = _button("Add file…", "CSV of events or signals, DeepLabCut CSV, or a video")
-        self.add_folder = _button("Add folder…", "A camera's folder, or a zarr movie")
-        self.remove = _button("Remove", "Take the selected file out again; the file itself stays")
+        self.add = button(
+            "Add file…", "CSV of events or signals, DeepLabCut CSV, or a video", self._ask_file
+        )
+        self.add_folder = button(
+            "Add folder…", "A camera's folder, or a zarr movie", self._ask_folder
+        )
+        self.remove = button(
+            "Remove", "Take the selected file out again; the file itself stays", self._remove
+        )
         self.alignment = Alignment()
-        self.notes = QLabel()
-        self.notes.setWordWrap(True)
+        self.notes = note()
         self.derived = JobRow("Show A·C and residual", self._derive, self._show_derived)
         self.videos = QVBoxLayout()
         self.video_boxes: dict[str, QCheckBox] = {}
         self.grid = QCheckBox("Side by side (napari's grid)")
         self.grid.setToolTip("Every layer in a tile of its own, instead of over each other")
         self.grid.toggled.connect(self._set_grid)
-        self.add.clicked.connect(lambda _=False: self._ask_file())
-        self.add_folder.clicked.connect(lambda _=False: self._ask_folder())
-        self.remove.clicked.connect(lambda _=False: self._remove())
         self.alignment.accepted.connect(self._accept)
         self.alignment.changed.connect(self._preview)
         self._build()
         self.setMinimumWidth(400)
         self._find_session()
         self._show()
-        self.destroyed.connect(LetGo(self._links.disconnect, self.derived.stop))
+        self._stop_at_end(self.derived.stop, self._reading.stop)
 
     def _build(self) -> None:
         buttons = QHBoxLayout()
-        for button in (self.add, self.add_folder, self.remove):
-            buttons.addWidget(button)
+        for part in (self.add, self.add_folder, self.remove):
+            buttons.addWidget(part)
         behaviour = QGroupBox("Behaviour")
         column = QVBoxLayout(behaviour)
         column.addWidget(self.files)
@@ -103,27 +99,16 @@ class BehaviourPanel(TabbedPanel):
 
     # The session -------------------------------------------------------------
 
-    def _find_session(self) -> Session | None:
-        """The session that is shown; it is followed from now on."""
-        found, sessions = shown_session(self._viewer), sessions_of(self._viewer)
-        if sessions is not None and found is not None and found is not self._session:
-            self._links.disconnect()
-            self._session = found
-            self._movies = ExtraMovies(self._viewer, found, sessions.link_of(found))
-            self._links.add(found.behaviour_changed, self._show)
-            self._links.add(sessions.closed, self._on_closed)
-        return found
-
-    def _require_session(self) -> Session | None:
-        session = self._find_session()
-        if session is None:
-            work.notify_error(ValueError("Open a recording first."))
-        return session
+    def _follow(self, session: Session) -> None:
+        sessions = sessions_of(self._viewer)
+        assert sessions is not None
+        self._movies = ExtraMovies(self._viewer, session, sessions.link_of(session))
+        self._links.add(session.behaviour_changed, self._show)
 
     # Files -------------------------------------------------------------------
 
     def _ask_file(self) -> None:
-        session = self._require_session()
+        session = attempt(self._require_session)
         if session is not None:
             folder = str(session.recording.path.parent)
             name, _ = QFileDialog.getOpenFileName(self, "File of behaviour", folder, _FILES)
@@ -131,7 +116,7 @@ class BehaviourPanel(TabbedPanel):
                 self.propose(name)
 
     def _ask_folder(self) -> None:
-        session = self._require_session()
+        session = attempt(self._require_session)
         if session is not None:
             folder = str(session.recording.path.parent)
             name = QFileDialog.getExistingDirectory(self, "Camera folder or zarr movie", folder)
@@ -140,7 +125,7 @@ class BehaviourPanel(TabbedPanel):
 
     def propose(self, path: str | Path) -> None:
         """Read a file and show how it would lie on the recording; nothing is kept yet."""
-        if self._require_session() is not None:
+        if attempt(self._require_session) is not None:
             self.alignment.start(Path(path))
             self._preview()
 
@@ -148,11 +133,11 @@ class BehaviourPanel(TabbedPanel):
         session, file = self._session, self.alignment.file
         if session is None or file is None:
             return
-        self._stop_reading()
+        self._reading.stop()
         self.alignment.show_reading()
         clock = session.clock
         mean = _activity(session)
-        self._reading = work.start(
+        self._reading.start(
             lambda: _read_steps(file, clock),
             on_done=lambda found: self.alignment.show_behaviour(found, clock, mean),
             on_error=self.alignment.show_error,
@@ -175,23 +160,18 @@ class BehaviourPanel(TabbedPanel):
             self._do(tuple(files))
 
     def _do(self, files: tuple[BehaviourFile, ...]) -> None:
-        from napari_caltrig.curation import CurationError, SetBehaviourFiles
+        from napari_caltrig.curation import SetBehaviourFiles
 
-        assert self._session is not None
-        try:
-            self._session.do(SetBehaviourFiles(files))
-        except (CurationError, ValueError) as error:
-            work.notify_error(error)
+        session = self._session
+        assert session is not None
+        attempt(lambda: session.do(SetBehaviourFiles(files)))
 
     # Movies ------------------------------------------------------------------
 
     def _derive(self) -> Callable[[], Steps[Any]] | None:
         from napari_caltrig.cells.reconstruction import reconstruction_steps
 
-        session = self._find_session()
-        if session is None:
-            raise ValueError("Open a recording first.")
-        recording = session.recording
+        recording = self._require_session().recording
         return lambda: reconstruction_steps(recording)
 
     def _show_derived(self, found: dict[str, Any]) -> None:
@@ -249,28 +229,14 @@ class BehaviourPanel(TabbedPanel):
 
     # The end -----------------------------------------------------------------
 
-    def _stop_reading(self) -> None:
-        if self._reading is not None:
-            self._reading.abandon()
-            self._reading = None
-
-    def _on_closed(self, session: Session) -> None:
-        if session is self._session:
-            self.disconnect_all()
-            self.alignment.hide()
-            self._show()
+    def _show_closed(self) -> None:
+        self.alignment.hide()
+        self._show()
 
     def disconnect_all(self) -> None:
         """Stop all work and all listening."""
-        self._stop_reading()
-        self.derived.stop()
-        self._links.disconnect()
-        self._session = self._movies = None
-
-    def closeEvent(self, event: QCloseEvent) -> None:
-        """Let go of the session."""
-        self.disconnect_all()
-        super().closeEvent(event)
+        super().disconnect_all()
+        self._movies = None
 
 
 def _read_steps(file: BehaviourFile, clock: Any) -> Steps[Behaviour]:
@@ -300,9 +266,3 @@ def _notes(behaviour: Behaviour | None) -> str:
     if behaviour.signals:
         text += f"Signals: {', '.join(behaviour.signals)}. "
     return text + (f"From {behaviour.source}." if behaviour.source else "")
-
-
-def _button(text: str, tip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tip)
-    return button

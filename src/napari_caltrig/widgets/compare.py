@@ -9,26 +9,22 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFormLayout,
     QGridLayout,
-    QLabel,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
-from napari_caltrig.viewer.commands import show_workspace
-from napari_caltrig.viewer.links import LetGo, Links
-from napari_caltrig.viewer.sessions import sessions_of, shown_session
 from napari_caltrig.widgets.compare_results import CompareResults
 from napari_caltrig.widgets.docking import TabbedPanel
 from napari_caltrig.widgets.job import JobRow
 from napari_caltrig.widgets.method_choice import METHOD_NAMES, METHOD_TIPS, MethodChoice
+from napari_caltrig.widgets.parts import button, note
+from napari_caltrig.widgets.recording_panel import RecordingPanel
 from napari_caltrig.widgets.trace_colors import method_color
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pandas as pd
-    from qtpy.QtGui import QCloseEvent
 
     from napari_caltrig.session import Session
     from napari_caltrig.steps import Steps
@@ -36,7 +32,7 @@ if TYPE_CHECKING:
 _CHECKED = ("network", "rule", "oasis")
 
 
-class CompareMethods(TabbedPanel):
+class CompareMethods(RecordingPanel, TabbedPanel):
     """Runs several methods on the selected cells and compares what they find.
 
     Parameters
@@ -46,11 +42,8 @@ class CompareMethods(TabbedPanel):
     """
 
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._viewer = napari_viewer
-        self._session: Session | None = None
+        super().__init__(napari_viewer, parent)
         self._cells: list[int] = []
-        self._links = Links()
         self.methods: dict[str, QCheckBox] = {}
         self.tolerance = QDoubleSpinBox()
         self.tolerance.setRange(0, 10)
@@ -59,9 +52,7 @@ class CompareMethods(TabbedPanel):
         self.tolerance.setSuffix(" s")
         self.tolerance.setToolTip("Transients match if their onsets are at most this far apart")
         self.job = JobRow("Compare in selected cells", self._make_steps, self._finish)
-        self.clear = QPushButton("Clear")
-        self.clear.setToolTip("Take the comparison out of the traces")
-        self.clear.clicked.connect(lambda _=False: self.forget())
+        self.clear = button("Clear", "Take the comparison out of the traces", self.forget)
         self.results = CompareResults()
         self._holder = QVBoxLayout(self)
         self._form = QFormLayout()
@@ -70,7 +61,7 @@ class CompareMethods(TabbedPanel):
         self.tolerance.valueChanged.connect(self._show)
         self.setMinimumWidth(430)
         self._find_session()
-        self.destroyed.connect(LetGo(self._links.disconnect, self.job.stop))
+        self._stop_at_end(self.job.stop, self.results.forget)
 
     # Building ----------------------------------------------------------------
 
@@ -84,8 +75,7 @@ class CompareMethods(TabbedPanel):
             self.methods[method] = box
             grid.addWidget(box, i // 2, i % 2)
         self._form.addRow("Tolerance", self.tolerance)
-        self._hint = QLabel("Open a recording and select cells first.")
-        self._hint.setWordWrap(True)
+        self._hint = note("Open a recording and select cells first.")
         self._holder.addLayout(grid)
         self._holder.addLayout(self._form)
         self._holder.addWidget(self.job)
@@ -95,27 +85,14 @@ class CompareMethods(TabbedPanel):
         self.results.setVisible(False)
         self.clear.setVisible(False)
 
-    def _find_session(self) -> Session | None:
-        """The session that is shown; it is followed from now on."""
-        found = shown_session(self._viewer)
-        if found is not None and found is not self._session:
-            self._attach(found)
-        return found
-
-    def _attach(self, session: Session) -> None:
-        self.forget()
-        self._links.disconnect()
-        self._session = session
+    def _follow(self, session: Session) -> None:
         if self._parameters is not None:
             self._form.removeRow(self._parameters)
         self._parameters = MethodChoice(session, "Parameters of")
         self._form.insertRow(0, self._parameters)
         self._hint.setText("Runs the ticked methods; each keeps the parameters set here.")
-        sessions = sessions_of(self._viewer)
         self._links.add(session.curation_changed, self._show)
         self._links.add(session.proposals_changed, self._show)
-        if sessions is not None:
-            self._links.add(sessions.closed, self._on_closed)
 
     @property
     def parameters(self) -> MethodChoice | None:
@@ -127,11 +104,8 @@ class CompareMethods(TabbedPanel):
     def _make_steps(self) -> Callable[[], Steps[Any]] | None:
         from napari_caltrig.session_transients import cells_for, comparison_steps
 
-        if sessions_of(self._viewer) is None:
-            show_workspace(self._viewer)
-        session = self._find_session()
-        if session is None or self._parameters is None:
-            raise ValueError("Open a recording first.")
+        session = self._require_session(open_workspace=True)
+        assert self._parameters is not None
         chosen = [method for method, box in self.methods.items() if box.isChecked()]
         if not chosen:
             raise ValueError("Tick at least one method.")
@@ -163,27 +137,12 @@ class CompareMethods(TabbedPanel):
 
     # The end -----------------------------------------------------------------
 
-    def _on_closed(self, session: Session) -> None:
-        if session is not self._session:
-            return
-        self.job.stop()
-        self._links.disconnect()
-        self._session = None
-        self.results.forget()
+    def _leave(self) -> None:
+        self.forget()
+        super()._leave()
+
+    def _show_closed(self) -> None:
         if self._parameters is not None:
             self._form.removeRow(self._parameters)
             self._parameters = None
         self._show()
-
-    def disconnect_all(self) -> None:
-        """Stop all work and all listening."""
-        self.job.stop()
-        self.results.forget()
-        self.forget()
-        self._links.disconnect()
-        self._session = None
-
-    def closeEvent(self, event: QCloseEvent) -> None:
-        """Let go of the session."""
-        self.disconnect_all()
-        super().closeEvent(event)

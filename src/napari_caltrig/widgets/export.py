@@ -14,22 +14,18 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_caltrig.exports.targets import TARGETS
-from napari_caltrig.viewer.commands import show_workspace
-from napari_caltrig.viewer.links import LetGo, Links
-from napari_caltrig.viewer.sessions import sessions_of, shown_session
 from napari_caltrig.widgets.docking import TabbedPanel
 from napari_caltrig.widgets.job import JobRow
+from napari_caltrig.widgets.parts import button, choice, note
+from napari_caltrig.widgets.recording_panel import RecordingPanel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from qtpy.QtGui import QCloseEvent
 
     from napari_caltrig.exports import Curated, Exported, Target
     from napari_caltrig.session import Session
@@ -38,7 +34,7 @@ if TYPE_CHECKING:
 _NO_TRACES, _ALL_TRACES = "none", "all"
 
 
-class Export(TabbedPanel):
+class Export(RecordingPanel, TabbedPanel):
     """Chooses a format and a place, and exports.
 
     Parameters
@@ -48,18 +44,13 @@ class Export(TabbedPanel):
     """
 
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._viewer = napari_viewer
-        self._session: Session | None = None
-        self._links = Links()
+        super().__init__(napari_viewer, parent)
         self.recording = QLabel()
-        self.target = QComboBox()
-        for target in TARGETS.values():
-            self.target.addItem(target.title, target.name)
-        self.about = _wrapped()
+        self.target = choice({name: target.title for name, target in TARGETS.items()})
+        self.about = note()
         self.out = QLineEdit()
         self.out.setPlaceholderText("where to write")
-        self.browse = QPushButton("Browse …")
+        self.browse = button("Browse …", "", self._ask)
         self.traces = QComboBox()
         self.traces.setToolTip("One column per cell, one row per frame: large files")
         self.movie = QCheckBox("Copy the movie")
@@ -67,14 +58,15 @@ class Export(TabbedPanel):
         self.movie.setToolTip("CalTrig shows no video without it; it can be large")
         self.overwrite = QCheckBox("Replace an earlier export")
         self.job = JobRow("Export", self._make_steps, self._finish)
-        self.result = _wrapped()
+        self.result = note()
+        for label in (self.about, self.result):
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._build()
         self.target.currentIndexChanged.connect(self._show)
-        self.browse.clicked.connect(lambda _=False: self._ask())
         self.setMinimumWidth(380)
         self._find_session()
         self._show()
-        self.destroyed.connect(LetGo(self._links.disconnect, self.job.stop))
+        self._stop_at_end(self.job.stop)
 
     # Building ----------------------------------------------------------------
 
@@ -101,26 +93,15 @@ class Export(TabbedPanel):
         """The chosen format."""
         return TARGETS[self.target.currentData()]
 
-    def _find_session(self) -> Session | None:
-        """The session that is shown; it is followed from now on."""
-        found = shown_session(self._viewer)
-        if found is not None and found is not self._session:
-            self._attach(found)
-        return found
-
-    def _attach(self, session: Session) -> None:
-        self._links.disconnect()
-        self._session = session
+    def _follow(self, session: Session) -> None:
         self.traces.clear()
         self.traces.addItems([_NO_TRACES, *session.trace_names, _ALL_TRACES])
         self._links.add(session.curation_changed, self._show)
-        sessions = sessions_of(self._viewer)
-        if sessions is not None:
-            self._links.add(sessions.closed, self._on_closed)
         self._show()
 
     def _show(self, *_: Any) -> None:
-        target, curated = self.chosen, self._curated()
+        target = self.chosen
+        curated = None if self._session is None else _curated(self._session)
         self._form.setRowVisible(self.traces, "traces" in target.options)
         self._form.setRowVisible(self.movie, "movie" in target.options)
         problem = None if curated is None else target.why_not(curated)
@@ -132,14 +113,6 @@ class Export(TabbedPanel):
         self.result.setText("")
         if curated is not None and not self.out.isModified():
             self.out.setText(str(_suggested(curated, target)))
-
-    def _curated(self) -> Curated | None:
-        if self._session is None:
-            return None
-        from napari_caltrig.exports import Curated
-
-        store = self._session.store
-        return Curated(self._session.recording, store.curation, store.path)
 
     def _ask(self) -> None:
         target = self.chosen
@@ -160,12 +133,8 @@ class Export(TabbedPanel):
     def _make_steps(self) -> Callable[[], Steps[Exported]]:
         from napari_caltrig.exports import export_steps
 
-        if sessions_of(self._viewer) is None:
-            show_workspace(self._viewer)
-        self._find_session()
-        curated, target = self._curated(), self.chosen
-        if curated is None:
-            raise ValueError("Open a recording first.")
+        curated = _curated(self._require_session(open_workspace=True))
+        target = self.chosen
         out = self.out.text().strip()
         if not out:
             raise ValueError("Say where to write: press Browse.")
@@ -187,25 +156,15 @@ class Export(TabbedPanel):
         self.result.setText("\n".join(lines))
         self.overwrite.setChecked(False)
 
-    # The end -----------------------------------------------------------------
+    def _show_closed(self) -> None:
+        self._show()
 
-    def _on_closed(self, session: Session) -> None:
-        if session is self._session:
-            self.job.stop()
-            self._links.disconnect()
-            self._session = None
-            self._show()
 
-    def disconnect_all(self) -> None:
-        """Stop all work and all listening."""
-        self.job.stop()
-        self._links.disconnect()
-        self._session = None
+def _curated(session: Session) -> Curated:
+    """The recording and what was decided so far."""
+    from napari_caltrig.exports import Curated
 
-    def closeEvent(self, event: QCloseEvent) -> None:
-        """Let go of the session."""
-        self.disconnect_all()
-        super().closeEvent(event)
+    return Curated(session.recording, session.store.curation, session.store.path)
 
 
 def _suggested(curated: Curated, target: Target) -> Path:
@@ -221,10 +180,3 @@ def _suggested(curated: Curated, target: Target) -> Path:
         path = recording.parent / f"{stem}_{target.name}_{number}{ending}"
         number += 1
     return path
-
-
-def _wrapped() -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return label

@@ -11,28 +11,25 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
-    QPushButton,
     QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_caltrig.viewer import work
-from napari_caltrig.viewer.links import LetGo, Links
-from napari_caltrig.viewer.sessions import sessions_of, shown_session
 from napari_caltrig.widgets.docking import TabbedPanel
 from napari_caltrig.widgets.job import JobRow
+from napari_caltrig.widgets.parts import button, choice, note
+from napari_caltrig.widgets.recording_panel import RecordingPanel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from qtpy.QtGui import QCloseEvent
 
     from napari_caltrig.measures.population import Population, PopulationSettings
     from napari_caltrig.session import Session
     from napari_caltrig.steps import Steps
 
+_NOTHING = "Open a recording with transients first."
 _DIRECTIONS = {
     "either": "either cell first",
     "forward": "b after a",
@@ -45,7 +42,7 @@ _NULLS = {
 _CELLS = {"kept": "all not rejected", "accepted": "accepted", "selected": "selected"}
 
 
-class PopulationPanel(TabbedPanel):
+class PopulationPanel(RecordingPanel, TabbedPanel):
     """Runs the population analyses of a recording and shows their figures.
 
     Parameters
@@ -55,16 +52,13 @@ class PopulationPanel(TabbedPanel):
     """
 
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._viewer = napari_viewer
-        self._links = Links()
-        self._session: Session | None = None
+        super().__init__(napari_viewer, parent)
         self._figures: dict[str, Any] = {}
         self.found: Population | None = None
-        self.cells = _choice(_CELLS, "Which cells take part")
+        self.cells = choice(_CELLS, "Which cells take part")
         self.together = _seconds(0.02, 60, 1, "Onsets at most this far apart count as together")
-        self.direction = _choice(_DIRECTIONS, "Pairs with an order, or without")
-        self.null = _choice(_NULLS, "What chance is taken to be")
+        self.direction = choice(_DIRECTIONS, "Pairs with an order, or without")
+        self.null = choice(_NULLS, "What chance is taken to be")
         self.before = _seconds(0.05, 600, 2, "Window of the answer to an event: before it")
         self.after = _seconds(0.05, 600, 2, "Window of the answer to an event: after it")
         self.event_window = _seconds(0.05, 3600, 10, "Window in which transients are counted")
@@ -73,19 +67,20 @@ class PopulationPanel(TabbedPanel):
         self.shuffles = _number(0, 100_000, 1000, "Smallest p-value: 1 / (shuffles + 1)")
         self.seed = _number(0, 2**31 - 1, 0, "The same seed gives the same result")
         self.job = JobRow("Analyse", self._make_steps, self._finish)
-        self.summary = QLabel("Open a recording with transients first.")
-        self.summary.setWordWrap(True)
+        self.summary = note(_NOTHING)
         self.choice = QComboBox()
         self.choice.setToolTip("Which figure is shown")
         self.choice.currentTextChanged.connect(self._show_figure)
-        self.save = QPushButton("Save all…")
-        self.save.setToolTip("Tables (CSV), figures (SVG) and a summary, into a folder")
-        self.save.clicked.connect(lambda _=False: self._ask_and_save())
+        self.save = button(
+            "Save all…",
+            "Tables (CSV), figures (SVG) and a summary, into a folder",
+            self._ask_and_save,
+        )
         self._canvas_holder = QVBoxLayout()
         self._canvas: QWidget | None = None
         self._build()
         self.setMinimumWidth(400)
-        self.destroyed.connect(LetGo(self._links.disconnect, self.job.stop))
+        self._stop_at_end(self.job.stop)
 
     def _build(self) -> None:
         form = QFormLayout()
@@ -130,9 +125,7 @@ class PopulationPanel(TabbedPanel):
     def _make_steps(self) -> Callable[[], Steps[Any]]:
         from napari_caltrig.measures.population import population_steps
 
-        session = self._find_session()
-        if session is None:
-            raise ValueError("Open a recording first.")
+        session = self._require_session()
         cells = self._chosen_cells(session)
         settings, recording, curation = self.settings, session.recording, session.curation
         return lambda: population_steps(recording, curation, unit_ids=cells, settings=settings)
@@ -149,15 +142,8 @@ class PopulationPanel(TabbedPanel):
             raise ValueError(f"No cell is {which}: choose other cells at the top of this panel.")
         return cells
 
-    def _find_session(self) -> Session | None:
-        """The session that is shown; it is followed from now on."""
-        found, sessions = shown_session(self._viewer), sessions_of(self._viewer)
-        if sessions is not None and found is not None and found is not self._session:
-            self._links.disconnect()
-            self._session = found
-            self._links.add(found.curation_changed, self._mark_stale)
-            self._links.add(sessions.closed, self._on_closed)
-        return found
+    def _follow(self, session: Session) -> None:
+        self._links.add(session.curation_changed, self._mark_stale)
 
     def _finish(self, found: Population) -> None:
         from napari_caltrig.measures.population.figures import population_figures
@@ -220,28 +206,11 @@ class PopulationPanel(TabbedPanel):
         self.summary.setText(f"{len(written)} files written to {folder}.")
         self._show_figure()
 
-    # The end -----------------------------------------------------------------
-
-    def _on_closed(self, session: Session) -> None:
-        if session is not self._session:
-            return
-        self.job.stop()
-        self._links.disconnect()
-        self._session = self.found = None
+    def _show_closed(self) -> None:
+        self.found = None
         self._figures = {}
-        self.summary.setText("Open a recording with transients first.")
+        self.summary.setText(_NOTHING)
         self._show_results()
-
-    def disconnect_all(self) -> None:
-        """Stop all work and all listening."""
-        self.job.stop()
-        self._links.disconnect()
-        self._session = None
-
-    def closeEvent(self, event: QCloseEvent) -> None:
-        """Let go of the session."""
-        self.disconnect_all()
-        super().closeEvent(event)
 
 
 def _text(found: Population) -> str:
@@ -257,14 +226,6 @@ def _text(found: Population) -> str:
         lines.append(f"{answering} cells answer to {event}.")
     lines += [f"Not computed: {what}: {why}." for what, why in found.missing.items()]
     return " ".join(lines)
-
-
-def _choice(items: dict[str, str], tip: str) -> QComboBox:
-    box = QComboBox()
-    for key, text in items.items():
-        box.addItem(text, key)
-    box.setToolTip(tip)
-    return box
 
 
 def _seconds(low: float, high: float, value: float, tip: str) -> QDoubleSpinBox:

@@ -10,18 +10,15 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
     QHBoxLayout,
-    QLabel,
-    QPushButton,
     QTabWidget,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_caltrig.viewer import work
-from napari_caltrig.viewer.commands import show_workspace
-from napari_caltrig.viewer.links import LetGo, Links
-from napari_caltrig.viewer.sessions import sessions_of, shown_session
 from napari_caltrig.widgets.job import JobRow
+from napari_caltrig.widgets.parts import button, note
+from napari_caltrig.widgets.recording_panel import RecordingPanel
 from napari_caltrig.widgets.results_figures import ResultsFigures
 from napari_caltrig.widgets.results_table import ResultsTable, two_columns
 
@@ -29,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pandas as pd
-    from qtpy.QtGui import QCloseEvent
 
     from napari_caltrig.measures import Measures
     from napari_caltrig.session import Session
@@ -43,7 +39,7 @@ _HINTS = {
 }
 
 
-class Results(QWidget):
+class Results(RecordingPanel):
     """Measures a recording and shows tables and figures.
 
     Parameters
@@ -53,40 +49,29 @@ class Results(QWidget):
     """
 
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._viewer = napari_viewer
-        self._session: Session | None = None
-        self._links = Links()
+        super().__init__(napari_viewer, parent)
         self.measures: Measures | None = None
         self.job = JobRow("Measure", self._make_steps, self._finish)
-        self.state = QLabel(_NOTHING)
-        self.state.setWordWrap(True)
+        self.state = note(_NOTHING)
         self.caltrig = QCheckBox("CalTrig's tables too")
         self.caltrig.setToolTip("Saves also tables with the columns and definitions of CalTrig")
         self.format = QComboBox()
         self.format.addItems(["csv", "parquet"])
-        self.save = QPushButton("Save all tables…")
-        self.save.setToolTip("Transients, cells and recording, into a folder")
+        self.save = button(
+            "Save all tables…", "Transients, cells and recording, into a folder", self._ask_and_save
+        )
         self.tables = {name: ResultsTable(_blank(name), hint) for name, hint in _HINTS.items()}
         self.figures = ResultsFigures()
         self.tabs = QTabWidget()
         for name, table in self.tables.items():
             self.tabs.addTab(table, name.capitalize())
         self.tabs.addTab(self.figures, "Figures")
-        self._saving: Any = None
+        self._saving = work.Jobs()
         self._build()
         self.tables["transients"].chosen.connect(self._go_to_transient)
         self.tables["cells"].chosen.connect(self._go_to_cell)
-        self.save.clicked.connect(lambda _=False: self._ask_and_save())
         self.setMinimumWidth(420)
-        self.destroyed.connect(
-            LetGo(
-                self._links.disconnect,
-                self.job.stop,
-                self.figures.job.stop,
-                self.figures.save_all.stop,
-            )
-        )
+        self._stop_at_end(self.job.stop, self.figures.stop_work, self._saving.stop)
         if self._find_session() is not None:
             self.job.toggle()
 
@@ -105,15 +90,8 @@ class Results(QWidget):
 
     # The session -------------------------------------------------------------
 
-    def _find_session(self) -> Session | None:
-        """The session that is shown; it is followed from now on."""
-        found, sessions = shown_session(self._viewer), sessions_of(self._viewer)
-        if sessions is not None and found is not None and found is not self._session:
-            self._links.disconnect()
-            self._session = found
-            self._links.add(found.curation_changed, self._mark_stale)
-            self._links.add(sessions.closed, self._on_closed)
-        return found
+    def _follow(self, session: Session) -> None:
+        self._links.add(session.curation_changed, self._mark_stale)
 
     def _go_to_transient(self, transient_id: Any) -> None:
         if self._session is None or self.measures is None:
@@ -131,11 +109,7 @@ class Results(QWidget):
     def _make_steps(self) -> Callable[[], Steps[Any]]:
         from napari_caltrig.session_measures import measure_steps
 
-        if sessions_of(self._viewer) is None:
-            show_workspace(self._viewer)
-        session = self._find_session()
-        if session is None:
-            raise ValueError("Open a recording first.")
+        session = self._require_session(open_workspace=True)
         return lambda: measure_steps(session, compat="caltrig")
 
     def _finish(self, measures: Measures) -> None:
@@ -190,41 +164,22 @@ class Results(QWidget):
                 save_table(table, target / f"{name}.{ending}")
             return len(chosen)
 
-        self._saving = work.start(
-            steps,
-            on_done=lambda n: self._say(f"{n} tables saved in {target}."),
-        )
+        self._saving.start(steps, on_done=lambda n: self._say(f"{n} tables saved in {target}."))
 
     # The end -----------------------------------------------------------------
 
-    def _on_closed(self, session: Session) -> None:
-        if session is not self._session:
-            return
-        self._stop()
-        self._session = self.measures = None
+    def _show_closed(self) -> None:
         for name, table in self.tables.items():
             table.set_table(_blank(name))
         self.figures.show_measures(None, None)
         self.save.setEnabled(False)
         self._say(_NOTHING)
 
-    def _stop(self) -> None:
-        self.job.stop()
-        self.figures.stop()
-        if self._saving is not None:
-            self._saving.abandon()
-            self._saving = None
-        self._links.disconnect()
-
     def disconnect_all(self) -> None:
         """Stop all work and all listening."""
-        self._stop()
-        self._session = self.measures = None
-
-    def closeEvent(self, event: QCloseEvent) -> None:
-        """Let go of the session."""
-        self.disconnect_all()
-        super().closeEvent(event)
+        super().disconnect_all()
+        self.figures.stop()
+        self.measures = None
 
 
 def _blank(name: str) -> pd.DataFrame:
