@@ -20,7 +20,10 @@ from napari_caltrig.training_data import label_next_steps, labelled_steps
 from napari_caltrig.transients.active import label_next, rise_doubts
 from napari_caltrig.transients.labelled import label_traces, labelled_cells
 from napari_caltrig.transients.learning import unfinished_path
+from napari_caltrig.transients.networks import build_network
+from napari_caltrig.transients.training import TrainingConfig
 from napari_caltrig.transients.tuning import TuningConfig, split_cells, tune, tune_steps
+from napari_caltrig.transients.validation import event_f1, old_task
 from napari_caltrig.weights import load_model
 
 SMALL = TraceConfig(n_cells=4, n_frames=120)
@@ -95,6 +98,22 @@ def test_weights_that_forget_the_old_task_are_not_kept(labels, config):
     _, base = load_model("gru", "transients")
     for name, values in base.items():
         np.testing.assert_array_equal(weights[name], values)
+
+
+def test_a_model_goes_only_as_far_as_it_remembers(labels, config):
+    """Learning that is too fast is taken back until the old task is done as well as before."""
+    simulation = TrainingConfig().simulation
+    fast = replace(config, simulation=simulation, learning_rate=0.01, evaluate_every=6)
+    # nothing of two cells is held back: only the old task decides
+    tuned, weights = load_model(tune([labels.select([0, 1])], fast), "transients")
+    assert 0 < tuned.training["share of what was learned"] < fast.share
+    base, base_weights = load_model("gru", "transients")
+    fresh = old_task(simulation, 77)
+    before, after = (
+        event_f1(build_network(base.architecture, base.arguments, w), fresh, base.threshold)
+        for w in (base_weights, weights)
+    )
+    assert after >= before - 0.02
 
 
 def test_an_interrupted_training_goes_on_to_the_same_weights(labels, config, tmp_path):

@@ -78,14 +78,14 @@ def replayed_examples(simulation: TraceConfig, window: int, seed: int) -> Exampl
     Parameters
     ----------
     simulation
-        Cells and frames of each of eight batches, and what they look like.
+        Cells and frames of each of 24 batches, and what they look like.
     window
         Frames per example.
     seed
         Of all of them.
     """
     rng = np.random.default_rng([seed, 1])
-    batches = [examples(rng, simulation, window=window) for _ in range(8)]
+    batches = [examples(rng, simulation, window=window) for _ in range(24)]
     return Examples(
         np.concatenate([b.features for b in batches]),
         np.concatenate([b.label for b in batches]),

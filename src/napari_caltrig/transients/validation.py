@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_caltrig.simulation.traces import TraceConfig, simulate_traces
+from napari_caltrig.transients.examples import simulate_cnmf
 from napari_caltrig.transients.inputs import network_input
 from napari_caltrig.transients.labelled import LabelledTraces
 from napari_caltrig.transients.scoring import score_transients
@@ -61,8 +62,14 @@ def scored(traces: LabelledTraces) -> ScoredTraces:
     )
 
 
-def scored_simulation(simulation: TraceConfig, seed: int) -> ScoredTraces:
-    """Simulated traces that no training sees: 32 cells of 60 s at 25 Hz.
+def scored_simulation(
+    simulation: TraceConfig,
+    seed: int,
+    n_cells: int = 32,
+    frame_rate: float = 25.0,
+    with_c: float = 0.0,
+) -> ScoredTraces:
+    """Simulated traces of 60 s that no training sees.
 
     Parameters
     ----------
@@ -70,13 +77,43 @@ def scored_simulation(simulation: TraceConfig, seed: int) -> ScoredTraces:
         What the traces look like; its size and rate are replaced.
     seed
         Of these traces.
+    n_cells, frame_rate
+        Size; the rate in Hz.
+    with_c
+        Share of the cells whose denoised trace the network sees.
     """
-    s = simulate_traces(replace(simulation, seed=seed, n_cells=32, n_frames=1500, frame_rate=25.0))
-    seen = network_input(s.dff, 25.0)
+    n_frames = round(60 * frame_rate)
+    s = simulate_traces(
+        replace(simulation, seed=seed, n_cells=n_cells, n_frames=n_frames, frame_rate=frame_rate)
+    )
+    c = None
+    if with_c:
+        rng = np.random.default_rng(seed)
+        c = simulate_cnmf(rng, s, rng.random(n_cells) < with_c).c
+    seen = network_input(s.dff, frame_rate, c)
     nothing_open = np.zeros(s.dff.shape, dtype=np.bool_)
     return ScoredTraces(
-        seen.features, seen.frames_per_step, seen.alive, s.dff, 25.0, s.spans, nothing_open
+        seen.features, seen.frames_per_step, seen.alive, s.dff, frame_rate, s.spans, nothing_open
     )
+
+
+def old_task(simulation: TraceConfig, seed: int) -> list[ScoredTraces]:
+    """What a model has to remember: 192 simulated cells at 10, 20 and 30 Hz, a third with `c`.
+
+    With 32 cells, a fall of event F1 by 0.02 could pass for one of 0.01; with
+    these it is known to about 0.003.
+
+    Parameters
+    ----------
+    simulation
+        What the traces look like.
+    seed
+        Of these traces.
+    """
+    return [
+        scored_simulation(simulation, seed + k, 64, rate, with_c=1 / 3)
+        for k, rate in enumerate((10.0, 20.0, 30.0))
+    ]
 
 
 def event_f1(network: torch.nn.Module, parts: list[ScoredTraces], threshold: float) -> float:
