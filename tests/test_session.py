@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from napari_caltrig.cells import TraceRecipe, recipe_steps
 from napari_caltrig.curation import (
     AddToGroup,
     AddTransients,
@@ -12,11 +13,12 @@ from napari_caltrig.curation import (
     RemoveMissedCells,
     SetFrameRate,
     SetMissedCell,
+    SetMovieTraces,
     SetNote,
     SetStatus,
     numbered,
 )
-from napari_caltrig.recording import PipelineStatus
+from napari_caltrig.recording import Footprints, PipelineStatus
 from napari_caltrig.session import Session
 from napari_caltrig.steps import run
 
@@ -178,6 +180,61 @@ def test_without_a_frame_rate_nothing_is_detected_until_it_is_set(recording):
         run(session.detection_steps([0]))
         session.undo()
         assert session.clock.frame_rate is None
+
+
+def measured(session, *unit_ids):
+    """Raw traces, as a view gets them."""
+    traces = run(session.load_steps([("raw", u) for u in unit_ids]))
+    session.add_traces(traces)
+    return [np.asarray(traces["raw", u].values) for u in unit_ids]
+
+
+def test_overlapping_missed_cells_share_their_light_when_the_recipe_says_so(session):
+    box = np.arange(60 * 80).reshape(60, 80)
+    first = paint(session, pixels=box[10:20, 10:20].ravel())
+    second = paint(session, pixels=box[10:20, 16:26].ravel())
+    alone = measured(session, first)[0]
+    recipe = TraceRecipe("demixed", 0.5)
+    change = session.do(SetMovieTraces(recipe))
+    assert change.missed_cells == {first, second}  # views read both again
+    assert session.trace("raw", first) is None
+    own = session.curation.missed_footprints()
+    movie = np.asarray(session.recording.movie)
+    known = session.recording.footprints
+    cores = Footprints(known.binarized(0.2), known.shape)
+    expected = run(recipe_steps(movie, own, recipe, cores)).values
+    np.testing.assert_allclose(measured(session, first)[0], expected[0], rtol=1e-5)
+    assert session.trace("raw", second) is not None  # the same pass read it, too
+    assert not np.allclose(expected[0], alone)
+    change = session.do(RemoveMissedCells((second,)))
+    assert first in change.missed_cells
+    lonely = run(recipe_steps(movie, own.select([first]), recipe, cores)).values
+    np.testing.assert_allclose(measured(session, first)[0], lonely[0], rtol=1e-5)
+    session.undo()
+    session.undo()
+    np.testing.assert_allclose(measured(session, first)[0], alone, rtol=1e-6)
+
+
+def test_parts_of_a_split_cell_do_not_share_light_with_what_they_were(session):
+    box = np.arange(60 * 80).reshape(60, 80)
+    whole = paint(session, pixels=box[10:20, 10:30].ravel())
+    session.do(SetMovieTraces(TraceRecipe("demixed", 0.0)))
+    halves = session.split(whole, [box[10:20, 10:20].ravel(), box[10:20, 20:30].ravel()])
+    of_parts = measured(session, *halves)
+    of_whole = measured(session, whole)[0]
+    np.testing.assert_allclose((of_parts[0] + of_parts[1]) / 2, of_whole, rtol=1e-4)
+
+
+def test_motion_in_the_recipe_is_taken_out(session):
+    pixels = np.arange(60 * 80).reshape(60, 80)[20:30, 20:30].ravel()
+    unit_id = paint(session, pixels=pixels)
+    n = session.recording.movie.shape[0]
+    motion = np.tile([0.0, 3.0], (n, 1))
+    session.do(SetMovieTraces(TraceRecipe(motion=motion)))
+    movie = np.asarray(session.recording.movie)
+    np.testing.assert_allclose(
+        measured(session, unit_id)[0], movie[:, 20:30, 23:33].mean(axis=(1, 2)), rtol=1e-5
+    )
 
 
 def test_a_trace_of_a_cell_that_is_gone_is_no_error(session):

@@ -182,6 +182,7 @@ class Session:
         return self._changed(self.store.reload(write=write))
 
     def _changed(self, change: Change) -> Change:
+        change = session_traces.with_neighbours(change, self.curation)
         for unit_id in session_traces.depending_on(self, change.missed_cells):
             self.missed_traces.pop(unit_id, None)
             for values in self.measures.values():

@@ -1,23 +1,25 @@
 """Reading the traces of a session's cells, wherever they come from.
 
-A cell of the pipeline has its rows in the recording, a missed cell the mean of
-its pixels in the movie, and a cell that was made of others a mixture of their
+A cell of the pipeline has its rows in the recording, a missed cell what its recipe
+takes from the movie, and a cell that was made of others a mixture of their
 traces. All of it is a worker's job: it reads the session and changes nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_caltrig.recording import Footprints
 from napari_caltrig.recording.decimate import Pyramid
 from napari_caltrig.steps import Step, Steps
 
 if TYPE_CHECKING:
-    from napari_caltrig.curation import Curation, MissedCell
+    from napari_caltrig.curation import Change, Curation, MissedCell
     from napari_caltrig.recording import Recording
     from napari_caltrig.session import Session, TraceKey
 
@@ -61,7 +63,9 @@ def trace_steps(session: Session, keys: Iterable[TraceKey]) -> Steps[dict[TraceK
     plain = [key for key in wanted if key not in mixed]
     parts = [(name, u) for (name, _), mixture in mixed.items() for u, _ in mixture]
     values = yield from _plain_steps(session, curation, list(dict.fromkeys([*plain, *parts])))
-    result = {key: Pyramid(values[key]) for key in plain}
+    # A pass over the movie may have measured more cells than were asked for.
+    parts_only = set(parts).difference(plain)
+    result = {key: Pyramid(v) for key, v in values.items() if key not in parts_only}
     for key, mixture in mixed.items():
         shares = {(key[0], u): share for u, share in mixture}
         result[key] = Pyramid(_mixed(values, shares))
@@ -74,6 +78,17 @@ def depending_on(session: Session, unit_ids: Iterable[int]) -> set[int]:
     cells = session.curation.missed_cells.values()
     made_of = {c.unit_id for c in cells if not changed.isdisjoint(u for u, _ in c.mixture)}
     return changed | made_of
+
+
+def with_neighbours(change: Change, curation: Curation) -> Change:
+    """The change, with all missed cells whose traces may be others now.
+
+    Where a recipe looks at neighbours, one cell that comes or goes may change many traces.
+    """
+    everywhere = change.missed_cells and not curation.movie_traces.is_local
+    if not (everywhere or change.movie_traces):
+        return change
+    return replace(change, missed_cells=change.missed_cells | curation.missed_cells.keys())
 
 
 def _mixed(values: Values, shares: Mapping[TraceKey, float]) -> NDArray[np.float64]:
@@ -106,19 +121,56 @@ def _movie_steps(
     session: Session, curation: Curation, cells: Sequence[MissedCell]
 ) -> Steps[Values]:
     """``raw`` and ``dff`` of missed cells; the movie is read where that was not done yet."""
-    from napari_caltrig.cells import mean_trace_steps
-
     kept = session.missed_traces
-    new = [c for c in cells if c.unit_id not in kept]
+    new = [c.unit_id for c in cells if c.unit_id not in kept]
     raw = {c.unit_id: kept[c.unit_id] for c in cells if c.unit_id in kept}
     if new:
-        masks = curation.missed_footprints().select(c.unit_id for c in new)
-        values = yield from mean_trace_steps(session.recording.movie, masks)
+        measured, values = yield from _measuring_steps(session.recording, curation, new)
         rows = _on_frames(values, session.recording.n_frames)
-        raw.update({c.unit_id: row for c, row in zip(new, rows, strict=True)})
+        raw.update(zip(measured, rows, strict=True))
     dff = _dff(session, curation, raw)
     result: Values = {("raw", u): values for u, values in raw.items()}
     return result | {("dff", u): values for u, values in dff.items()}
+
+
+def _measuring_steps(
+    recording: Recording, curation: Curation, unit_ids: list[int]
+) -> Steps[tuple[list[int], NDArray[np.float32]]]:
+    """What the movie says of some missed cells, and of all others that share their light.
+
+    Returns
+    -------
+    unit_ids, traces
+        Rows (cells, frames of the movie).
+    """
+    from napari_caltrig.cells import recipe_steps
+
+    movie, recipe = recording.movie, curation.movie_traces
+    own = curation.missed_footprints()
+    if recipe.is_local:
+        traces = yield from recipe_steps(movie, own.select(unit_ids), recipe)
+        return unit_ids, traces.values
+    there = _present(curation)
+    gone = [u for u in unit_ids if u not in there]
+    beside = _cores(recording.footprints)
+    traces = yield from recipe_steps(movie, own.select(there), recipe, beside)
+    if not gone:
+        return there, traces.values
+    alone = recipe if recipe.method != "demixed" else replace(recipe, method="weighted")
+    others = yield from recipe_steps(movie, own.select(gone), alone, beside)
+    return there + gone, np.concatenate([traces.values, others.values])
+
+
+def _present(curation: Curation) -> list[int]:
+    """Missed cells that have light of their own: neither made of others nor split into parts."""
+    cells = [c for c in curation.missed_cells.values() if not c.mixture]
+    split = {u for c in cells for u in c.parents}
+    return sorted(c.unit_id for c in cells if c.unit_id not in split)
+
+
+def _cores(footprints: Footprints) -> Footprints:
+    """Footprints without the faint halo that CNMF gives them."""
+    return Footprints(footprints.binarized(0.2), footprints.shape, footprints.unit_ids)
 
 
 def _dff(

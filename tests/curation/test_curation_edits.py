@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from curation_helpers import N_FRAMES, SHAPE, missed_cell, new_missed_cell, transients
 
+from napari_caltrig.cells import TraceRecipe
 from napari_caltrig.curation import (
     AddToGroup,
     AddTransients,
@@ -24,6 +25,7 @@ from napari_caltrig.curation import (
     SetFrameRate,
     SetGroup,
     SetMissedCell,
+    SetMovieTraces,
     SetNote,
     SetStatus,
     edit_from_json,
@@ -73,12 +75,13 @@ def _edits(c: Curation) -> list:
         RenameGroup("border", "edge"),
         DeleteGroup("place cells"),
         SetGroup("border", (9, 4)),
+        SetMovieTraces(TraceRecipe("demixed", 0.7, np.array([[0, 1.5], [-2.25, 0.01]]))),
         SetNote(4, "looks at me"),
         SetNote(17, ""),
     ]
 
 
-KINDS = range(21)
+KINDS = range(22)
 
 
 @pytest.mark.parametrize("i", KINDS)

@@ -20,6 +20,8 @@ from hypothesis.stateful import (
     rule,
 )
 
+from napari_caltrig.cells import TraceRecipe
+from napari_caltrig.cells.trace_recipe import TRACE_METHODS
 from napari_caltrig.curation import (
     AddToGroup,
     AddTransients,
@@ -34,6 +36,7 @@ from napari_caltrig.curation import (
     ReplaceTransients,
     SetFrameRate,
     SetMissedCell,
+    SetMovieTraces,
     SetNote,
     SetStatus,
     load_curation,
@@ -169,6 +172,9 @@ def test_a_closed_store_refuses_edits(store):
         store.do(SetStatus((3,), "rejected"))
 
 
+_shifts = st.floats(-200, 200)
+
+
 class AnySequence(RuleBasedStateMachine):
     """Any sequence of edits, undos, redos and restarts, against a plain list of states."""
 
@@ -237,6 +243,14 @@ class AnySequence(RuleBasedStateMachine):
     @rule(rate=st.none() | st.floats(0.1, 1000))
     def set_frame_rate(self, rate):
         self.do(SetFrameRate(rate))
+
+    @rule(
+        method=st.sampled_from(TRACE_METHODS),
+        neuropil=st.floats(0, 1.5),
+        motion=st.none() | st.lists(st.tuples(_shifts, _shifts), min_size=1, max_size=4),
+    )
+    def set_movie_traces(self, method, neuropil, motion):
+        self.do(SetMovieTraces(TraceRecipe(method, neuropil, motion)))
 
     @rule(first=st.integers(0, 500), weighted=st.booleans())
     def paint(self, first, weighted):

@@ -31,7 +31,10 @@ def adoption(found: Curation, current: Curation, source: str) -> Compound | None
     ValueError
         If something has been decided already.
     """
-    if current != Curation.start(current.scope).replace(frame_rate=current.frame_rate):
+    fresh = Curation.start(current.scope).replace(
+        frame_rate=current.frame_rate, movie_traces=current.movie_traces
+    )
+    if current != fresh:
         raise ValueError(
             "there are decisions already: those of another program would mix with them"
         )

@@ -48,6 +48,8 @@ class Change:
         Cells whose note changed.
     behaviour
         Whether the files of behaviour changed.
+    movie_traces
+        Whether the recipe of missed cells' traces changed.
     """
 
     seq: int
@@ -61,6 +63,7 @@ class Change:
     groups: frozenset[str] = frozenset()
     notes: frozenset[int] = frozenset()
     behaviour: bool = False
+    movie_traces: bool = False
 
     @classmethod
     def of(cls, difference: Difference, seq: int, act: Act, description: str) -> Change:
@@ -80,6 +83,7 @@ class Change:
             frozenset(difference.groups),
             frozenset(difference.notes),
             difference.behaviour,
+            difference.movie_traces,
         )
 
 
@@ -103,6 +107,8 @@ class Difference:
         New note per cell; None where it went.
     behaviour
         Whether the files of behaviour differ.
+    movie_traces
+        Whether the recipes of missed cells' traces differ.
     """
 
     statuses: dict[int, CellStatus | None] = field(default_factory=dict)
@@ -113,6 +119,7 @@ class Difference:
     groups: dict[str, tuple[int, ...] | None] = field(default_factory=dict)
     notes: dict[int, str | None] = field(default_factory=dict)
     behaviour: bool = False
+    movie_traces: bool = False
 
     @classmethod
     def between(cls, before: Curation, after: Curation) -> Difference:
@@ -132,6 +139,7 @@ class Difference:
             _changed(before.groups, after.groups),
             _changed(before.notes, after.notes),
             before.behaviour_files != after.behaviour_files,
+            before.movie_traces != after.movie_traces,
         )
 
 

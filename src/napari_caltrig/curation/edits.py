@@ -19,7 +19,7 @@ from napari_caltrig.curation.group_edits import (
     SetGroup,
     SetNote,
 )
-from napari_caltrig.curation.recording_edits import SetBehaviourFiles, SetFrameRate
+from napari_caltrig.curation.recording_edits import SetBehaviourFiles, SetFrameRate, SetMovieTraces
 from napari_caltrig.curation.transient_edits import (
     AddTransients,
     RemoveTransients,
@@ -42,6 +42,7 @@ __all__ = [
     "SetFrameRate",
     "SetGroup",
     "SetMissedCell",
+    "SetMovieTraces",
     "SetNote",
     "SetStatus",
     "edit_from_json",

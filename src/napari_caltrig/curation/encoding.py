@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from napari_caltrig.cells.trace_recipe import TraceRecipe
 from napari_caltrig.curation.missed_cell import MissedCell
 from napari_caltrig.recording import Transients
 
@@ -44,6 +46,24 @@ def decode_cell(content: Mapping[str, Any]) -> MissedCell:
         tuple(content.get("parents", ())),
         tuple((u, share) for u, share in content.get("mixture", ())),
     )
+
+
+def encode_recipe(recipe: TraceRecipe) -> dict[str, Any]:
+    """Return JSON values of a recipe; motion in hundredths of a pixel, int32 in base64."""
+    motion = None
+    if recipe.motion is not None:
+        hundredths = np.round(recipe.motion.astype(np.float64) * 100).astype("<i4")
+        motion = base64.b64encode(hundredths.tobytes()).decode("ascii")
+    return {"method": recipe.method, "neuropil": recipe.neuropil, "motion": motion}
+
+
+def decode_recipe(content: Mapping[str, Any]) -> TraceRecipe:
+    """Return the recipe that `encode_recipe` wrote."""
+    motion = content["motion"]
+    if motion is not None:
+        hundredths = np.frombuffer(base64.b64decode(motion, validate=True), "<i4")
+        motion = hundredths.reshape(-1, 2) / 100
+    return TraceRecipe(content["method"], float(content["neuropil"]), motion)
 
 
 def encode_transients(transients: Transients) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from napari_caltrig.cells.trace_recipe import TraceRecipe
 from napari_caltrig.curation.edit import register
+from napari_caltrig.curation.encoding import decode_recipe, encode_recipe
 from napari_caltrig.curation.state import Curation
 from napari_caltrig.recording import BehaviourFile
 
@@ -96,6 +98,42 @@ class SetBehaviourFiles:
     def from_json(cls, content: Mapping[str, Any]) -> SetBehaviourFiles:
         """Return the edit that `to_json` wrote."""
         return cls(read_behaviour_files(content["files"]))
+
+
+@register
+@dataclass(frozen=True)
+class SetMovieTraces:
+    """Say how traces of missed cells are taken from the movie.
+
+    Parameters
+    ----------
+    recipe
+        For all of them: each takes its share of the light of pixels that they have in common.
+    """
+
+    recipe: TraceRecipe
+    kind: ClassVar[str] = "set_movie_traces"
+
+    def apply(self, curation: Curation) -> Curation:
+        """Return the curation with this recipe."""
+        return curation.replace(movie_traces=self.recipe)
+
+    def inverse(self, before: Curation) -> SetMovieTraces:
+        """Return the edit that sets the old recipe."""
+        return SetMovieTraces(before.movie_traces)
+
+    def describe(self) -> str:
+        """One line for the history."""
+        return f"Take traces of missed cells from the movie: {self.recipe.describe()}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"kind": self.kind, "recipe": encode_recipe(self.recipe)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> SetMovieTraces:
+        """Return the edit that `to_json` wrote."""
+        return cls(decode_recipe(content["recipe"]))
 
 
 def behaviour_files_json(files: tuple[BehaviourFile, ...]) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
+from napari_caltrig.cells.trace_recipe import TraceRecipe
 from napari_caltrig.curation.missed_cell import MissedCell
 from napari_caltrig.recording import BehaviourFile, Footprints, Transients
 
@@ -95,6 +96,8 @@ class Curation:
     behaviour_files
         Files of behaviour that the user named; paths are relative to the folder that holds
         the recording.
+    movie_traces
+        How traces of missed cells are taken from the movie.
     """
 
     scope: Scope = field(default_factory=Scope)
@@ -107,6 +110,7 @@ class Curation:
     groups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     notes: Mapping[int, str] = field(default_factory=dict)
     behaviour_files: tuple[BehaviourFile, ...] = ()
+    movie_traces: TraceRecipe = field(default_factory=TraceRecipe)
 
     @classmethod
     def start(cls, scope: Scope) -> Curation:
@@ -142,6 +146,7 @@ class Curation:
             and self.groups == other.groups
             and self.notes == other.notes
             and self.behaviour_files == other.behaviour_files
+            and self.movie_traces == other.movie_traces
         )
 
     __hash__ = None  # type: ignore[assignment]

@@ -14,7 +14,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from napari_caltrig.cells.trace_recipe import TraceRecipe
 from napari_caltrig.curation.change import Act, Difference
+from napari_caltrig.curation.encoding import decode_recipe, encode_recipe
 from napari_caltrig.curation.missed_cell import MissedCell
 from napari_caltrig.curation.recording_edits import behaviour_files_json, read_behaviour_files
 from napari_caltrig.curation.state import CellStatus, Curation, Scope
@@ -117,6 +119,8 @@ def write_difference(
     )
     write_fact(connection, "frame_rate", after.frame_rate)
     write_fact(connection, "behaviour_files", behaviour_files_json(after.behaviour_files))
+    if difference.movie_traces:  # motion may be long
+        write_fact(connection, "movie_traces", encode_recipe(after.movie_traces))
     write_fact(connection, "next_missed_id", after.next_missed_id)
     write_fact(connection, "next_transient_id", after.next_transient_id)
 
@@ -157,6 +161,7 @@ def read_curation(connection: sqlite3.Connection) -> Curation:
         groups,
         dict(connection.execute("SELECT unit_id, note FROM note ORDER BY unit_id").fetchall()),
         read_behaviour_files(read_fact(connection, "behaviour_files", [])),
+        decode_recipe(read_fact(connection, "movie_traces", encode_recipe(TraceRecipe()))),
     )
 
 
