@@ -64,7 +64,10 @@ def cell_table(session: Session) -> pd.DataFrame:
         "note": [curation.notes.get(u, "") for u in unit_ids],
     }
     columns |= {name: fixed[name].to_numpy() for name in fixed.columns if name not in columns}
-    return pd.DataFrame(columns, index=pd.Index(unit_ids, name="unit_id"))
+    # Without cells pandas would not know of texts and whole numbers.
+    texts = dict.fromkeys(("status", "reason", "group", "note", "source"), object)
+    index = pd.Index(unit_ids, name="unit_id", dtype=np.int64)
+    return pd.DataFrame(columns, index=index).astype(texts)
 
 
 def fixed_columns(session: Session) -> pd.DataFrame:

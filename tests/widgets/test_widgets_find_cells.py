@@ -1,9 +1,12 @@
 """The panel that finds cells, in a real viewer."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from napari_caltrig import Footprints
+from napari_caltrig.cells import TraceRecipe
 from napari_caltrig.curation import RemoveMissedCells, SetStatus
 from napari_caltrig.viewer import rois as roi_layer
 
@@ -67,6 +70,30 @@ def test_accepted_rois_become_missed_cells_in_one_edit(viewer, workspace, found)
     assert viewer.layers["missed cells"].data.max() == 44
     session.undo()
     assert not session.curation.missed_cells
+
+
+def test_accepting_says_how_traces_are_taken_and_undo_takes_it_back(workspace, found):
+    session = workspace.session
+    found.traces.method.setCurrentIndex(2)
+    found.traces.neuropil.setValue(0.7)
+    found.select_rois(found.rois.unit_ids[:2].tolist())
+    found.accept.click()
+    assert session.curation.movie_traces == TraceRecipe("demixed", 0.7)
+    session.undo()
+    assert session.curation.movie_traces == TraceRecipe()
+
+
+def test_motion_that_was_found_is_taken_out_of_the_traces(viewer, workspace, found):
+    session = workspace.session
+    movie = viewer.layers["processed movie"]
+    motion = np.ones((movie.data.shape[0], 2), np.float32)
+    moving = replace(found.editor.proposals.found.summary, motion=motion, n_corrected=5)
+    recipe = roi_layer.with_motion(TraceRecipe("weighted"), session, movie, moving)
+    assert recipe == TraceRecipe("weighted", motion=motion)
+    still = replace(moving, n_corrected=0)
+    assert roi_layer.with_motion(TraceRecipe(), session, movie, still) == TraceRecipe()
+    other = viewer.layers["max projection"]
+    assert roi_layer.with_motion(TraceRecipe(), session, other, moving) == TraceRecipe()
 
 
 def test_accept_all_new_takes_what_no_cell_overlaps(workspace, found):

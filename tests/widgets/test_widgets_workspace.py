@@ -8,6 +8,7 @@ import pytest
 from qtpy.QtCore import QPointF, Qt
 from qtpy.QtWidgets import QApplication
 
+from napari_caltrig import Footprints
 from napari_caltrig.curation import AddTransients, CurationStore, SetStatus, numbered
 from napari_caltrig.recording import Transients
 from napari_caltrig.viewer.commands import add_layer_data
@@ -222,6 +223,44 @@ def test_a_painted_cell_gets_a_trace_beside_the_others(viewer, workspace, qtbot)
     workspace.session.select([42])
     workspace.panel.missed.remove.click()
     assert not layer.data.any()
+
+
+def test_traces_of_missed_cells_follow_the_recipe_that_is_chosen(viewer, workspace, qtbot):
+    session, missed = workspace.session, workspace.panel.missed
+    missed.paint.click()
+    layer = viewer.layers.selection.active
+    layer.brush_size = 5
+    layer.paint((50, 70), layer.selected_label)
+    qtbot.waitUntil(lambda: session.trace("raw", 42) is not None)
+    plain = session.trace("raw", 42).values.copy()
+    missed.traces.neuropil.setValue(0.7)
+    assert session.curation.movie_traces.neuropil == 0.7
+    qtbot.waitUntil(lambda: session.trace("raw", 42) is not None)
+    assert session.trace("raw", 42).values.mean() < plain.mean()
+    session.undo()
+    assert missed.traces.neuropil.value() == 0
+    qtbot.waitUntil(lambda: session.trace("raw", 42) is not None)
+    np.testing.assert_allclose(session.trace("raw", 42).values, plain)
+
+
+def test_a_movie_alone_has_a_workspace_too(viewer, recording, qtbot):
+    """Before the first cell there is none to colour, list or measure."""
+    alone = recording.replace(
+        footprints=Footprints.empty(recording.shape), traces={}, quality={}, pipeline_status={}
+    )
+    add_layer_data(viewer, layer_data(alone, register(alone)))
+    _, widget = viewer.window.add_plugin_dock_widget("napari-caltrig", "Workspace")
+    assert widget.panel.table.model.rowCount() == 0
+    widget.panel.missed.paint.click()
+    layer = viewer.layers.selection.active
+    layer.brush_size = 5
+    layer.paint((30, 40), layer.selected_label)
+    (unit_id,) = widget.session.unit_ids
+    qtbot.waitUntil(lambda: (unit_id, "dff") in curves(widget.traces))
+    assert widget.session.cell_table().loc[unit_id, "source"] == "missed"
+    widget.session.undo()
+    assert widget.session.cell_table().empty
+    widget.disconnect_all()
 
 
 def test_an_unknown_frame_rate_is_asked_for(viewer, recording, qtbot):

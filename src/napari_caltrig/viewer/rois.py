@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+
+from napari_caltrig.viewer.registry import tag_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
     from numpy.typing import NDArray
 
+    from napari_caltrig.cells import Summary, TraceRecipe
     from napari_caltrig.cells.proposals import Proposals
     from napari_caltrig.recording import Footprints
     from napari_caltrig.session import Session
@@ -229,18 +233,39 @@ def roi_table(
     )
 
 
-def accept_rois(session: Session, rois: Footprints, chosen: Sequence[int]) -> list[int]:
+def with_motion(recipe: TraceRecipe, session: Session, movie: Image, seen: Summary) -> TraceRecipe:
+    """The recipe with the motion that was found in a movie, if traces come from that movie."""
+    tag = tag_of(movie)
+    shown = session.recording.movie
+    own = tag is not None and session.recording.movies.get(tag["name"]) is shown
+    return replace(recipe, motion=seen.motion) if own and seen.n_corrected else recipe
+
+
+def accept_rois(
+    session: Session, rois: Footprints, chosen: Sequence[int], recipe: TraceRecipe | None = None
+) -> list[int]:
     """Make missed cells of some ROIs, as one edit; returns their unit_ids.
+
+    Parameters
+    ----------
+    session
+        Gets the cells.
+    rois
+        Proposed cells.
+    chosen
+        Ids of those to accept.
+    recipe
+        How traces of missed cells are to be taken from the movie; None leaves that as it is.
 
     Raises
     ------
     CurationError
         If they could not be stored.
     """
-    from napari_caltrig.curation import Compound, MissedCell, SetMissedCell
+    from napari_caltrig.curation import Compound, Edit, MissedCell, SetMissedCell, SetMovieTraces
 
     first = session.curation.next_missed_id
-    edits = []
+    edits: list[Edit] = []
     for unit_id, roi in enumerate(chosen, start=first):
         pixels, weights = rois.pixels(roi)
         keep = weights >= 0.5 * weights.max()
@@ -257,6 +282,8 @@ def accept_rois(session: Session, rois: Footprints, chosen: Sequence[int]) -> li
         edits.append(SetMissedCell(cell))
     if not edits:
         return []
-    label = f"Accept {len(edits)} found cell{'s' * (len(edits) != 1)}"
+    if recipe is not None and recipe != session.curation.movie_traces:
+        edits.insert(0, SetMovieTraces(recipe))
+    label = f"Accept {len(chosen)} found cell{'s' * (len(chosen) != 1)}"
     session.do(Compound(tuple(edits), label))
     return list(range(first, first + len(edits)))

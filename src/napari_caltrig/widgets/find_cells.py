@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from napari_caltrig.widgets.docking import TabbedPanel
 from napari_caltrig.widgets.image_choice import ImageChoice
 from napari_caltrig.widgets.job import JobRow
 from napari_caltrig.widgets.model_menu import ModelMenu
+from napari_caltrig.widgets.movie_traces import MovieTracesForm
 from napari_caltrig.widgets.parts import attempt, button, note
 from napari_caltrig.widgets.popup import PopupButton
 from napari_caltrig.widgets.roi_table import RoiTable
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     from qtpy.QtGui import QCloseEvent
 
+    from napari_caltrig.cells import TraceRecipe
     from napari_caltrig.recording import Footprints
     from napari_caltrig.session import Session
     from napari_caltrig.steps import Steps
@@ -72,6 +75,8 @@ class FindCells(TabbedPanel):
             lambda: attempt(lambda: self.editor.split(self.selected_rois)),
             self.editor.undo,
         )
+        self.traces = MovieTracesForm()
+        self._traces_chosen = False
         self.table = RoiTable()
         self.summary = note("Choose a movie or an image and press “Find cells”.")
         self._build_layout()
@@ -88,6 +93,7 @@ class FindCells(TabbedPanel):
             (self.images.changed, self._show_image),
             (self.below.toggled, self._show_below),
             (self.tools.tool_changed, self._set_tool),
+            (self.traces.changed, self._choose_traces),
         )
         napari_viewer.mouse_drag_callbacks.append(self._on_mouse)
         self._list_movies()
@@ -133,6 +139,9 @@ class FindCells(TabbedPanel):
         row = QHBoxLayout()
         row.addWidget(self.accept)
         row.addWidget(self.accept_new)
+        row.addWidget(
+            PopupButton("Traces", self.traces, "How traces of accepted cells come from the movie")
+        )
         layout = QVBoxLayout(self)
         layout.addLayout(form)
         layout.addWidget(self.summary)
@@ -214,6 +223,7 @@ class FindCells(TabbedPanel):
         if rois is None or proposals is None:
             return
         self._enable()
+        self.traces.show_recipe(self._recipe(self._session()))
         table = roi_layer.roi_table(rois, self._session(), proposals)
         self._layer = roi_layer.show_rois(self._viewer, self._movie, rois, table)
         self.table.set_table(table)
@@ -329,10 +339,24 @@ class FindCells(TabbedPanel):
                 "save the layer “ROIs” instead."
             )
             return
-        unit_ids = attempt(lambda: roi_layer.accept_rois(session, rois, chosen))
+        recipe = self._recipe(session)
+        unit_ids = attempt(lambda: roi_layer.accept_rois(session, rois, chosen, recipe))
         if unit_ids is not None:
             self._show_rois([])
             session.select(unit_ids)
+
+    def _choose_traces(self) -> None:
+        self._traces_chosen = True
+
+    def _recipe(self, session: Session | None) -> TraceRecipe:
+        """What the person chose, else what the session has; with the motion that was found."""
+        known = self.traces.recipe if session is None else session.curation.movie_traces
+        recipe = self.traces.recipe if self._traces_chosen else known
+        recipe = replace(recipe, motion=known.motion)
+        proposals = self.editor.proposals
+        if session is None or proposals is None:
+            return recipe
+        return roi_layer.with_motion(recipe, session, self._movie, proposals.found.summary)
 
     def _session(self) -> Session | None:
         sessions = sessions_of(self._viewer)

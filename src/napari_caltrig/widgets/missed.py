@@ -10,7 +10,9 @@ from qtpy.QtWidgets import QMenu, QVBoxLayout, QWidget
 
 from napari_caltrig.viewer import work
 from napari_caltrig.viewer.links import Links
+from napari_caltrig.widgets.movie_traces import MovieTracesForm
 from napari_caltrig.widgets.parts import attempt, button, note, row
+from napari_caltrig.widgets.popup import PopupButton
 from napari_caltrig.widgets.preview import TracePreview
 
 if TYPE_CHECKING:
@@ -71,13 +73,17 @@ class MissedCells(QWidget):
             "Remove", "Remove the selected missed cells (undo brings them back)", self._remove
         )
         self.find = button("Find cells …", "Let a network look for cells in the movie", find_cells)
+        self.traces = MovieTracesForm()
+        self.traces_button = PopupButton(
+            "Traces", self.traces, "How traces of missed cells come from the movie"
+        )
         self.preview = TracePreview()
         self._hint = note()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addLayout(row(self.paint, self.outline, self.wand, self.find))
-        bottom = row(self._hint, self.edit, self.remove)
+        bottom = row(self._hint, self.traces_button, self.edit, self.remove)
         bottom.setStretch(0, 1)
         layout.addLayout(bottom)
         layout.addWidget(self.preview)
@@ -89,6 +95,7 @@ class MissedCells(QWidget):
             (session.curation_changed, self._on_change),
             (link.missed.stroke_changed, self._preview_soon),
             (self._timer.timeout, self._preview),
+            (self.traces.changed, self._set_traces),
         )
         self._show()
 
@@ -153,6 +160,13 @@ class MissedCells(QWidget):
 
         attempt(lambda: self._session.do(RemoveMissedCells(self._chosen())))
 
+    def _set_traces(self) -> None:
+        from napari_caltrig.curation import SetMovieTraces
+
+        recipe = self.traces.recipe
+        if recipe != self._session.curation.movie_traces:
+            attempt(lambda: self._session.do(SetMovieTraces(recipe)))
+
     def _chosen(self) -> tuple[int, ...]:
         missed = self._session.curation.missed_cells
         return tuple(u for u in self._session.selection if u in missed)
@@ -198,6 +212,9 @@ class MissedCells(QWidget):
         movie = self._session.recording.movie is not None
         for tool in (self.paint, self.outline, self.wand):
             tool.setEnabled(writable)
+        self.traces.setEnabled(writable)
+        self.traces_button.setEnabled(movie)
+        self.traces.show_recipe(self._session.curation.movie_traces)
         chosen = self._chosen()
         self.edit.setEnabled(writable and len(chosen) == 1)
         self.remove.setEnabled(writable and bool(chosen))
