@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from napari_caltrig.cells.labelled import LabelledField
+    from napari_caltrig.curation import Curation
+    from napari_caltrig.recording import Recording
     from napari_caltrig.transients.labelled import LabelledTraces
 
 
@@ -108,13 +110,15 @@ def read_labelled_steps(paths: Iterable[str | Path]) -> Steps[list[LabelledTrace
     return parts
 
 
-def label_next_steps(session: Session, model: str = "gru") -> Steps[pd.DataFrame]:
+def label_next_steps(
+    recording: Recording, curation: Curation, model: str = "gru"
+) -> Steps[pd.DataFrame]:
     """Rank the pipeline's cells that are neither labelled nor rejected, see `label_next`.
 
     Parameters
     ----------
-    session
-        Whose cells.
+    recording, curation
+        Whose cells, and what was decided about them.
     model
         The model that is to learn.
 
@@ -126,14 +130,14 @@ def label_next_steps(session: Session, model: str = "gru") -> Steps[pd.DataFrame
     from napari_caltrig.transients import active
     from napari_caltrig.transients.labelled import labelled_cells
 
-    rate, recording = session.clock.frame_rate, session.recording
+    rate = curation.clock_of(recording).frame_rate
     if rate is None:
         raise ValueError(f"the frame rate of {recording.name} is unknown: set it first")
-    done = set(labelled_cells(session.curation.transients))
+    done = set(labelled_cells(curation.transients))
     cells = [
         int(u)
         for u in recording.unit_ids
-        if int(u) not in done and session.status(int(u)).status != "rejected"
+        if int(u) not in done and curation.status_in(recording, int(u)).status != "rejected"
     ]
     if not cells or "dff" not in recording.traces:
         raise ValueError("no cell is left to label")

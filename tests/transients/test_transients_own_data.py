@@ -173,7 +173,7 @@ def test_the_cells_of_a_session_that_somebody_has_looked_through(recording, tmp_
     row = recording.footprints.index_of(9)
     np.testing.assert_allclose(part.dff[1], recording.traces["dff"][row])
     np.testing.assert_allclose(part.c[1], recording.traces["C"][row])
-    ranking = run(label_next_steps(session))
+    ranking = run(label_next_steps(session.recording, session.curation))
     assert sorted(ranking.index) == [0, 5, 8, 11, 20, 21, 22, 30, 41]
     store.close()
 

@@ -9,6 +9,7 @@ from napari_caltrig.cli.analyse import detect_transients, find_cells
 from napari_caltrig.cli.batch import batch
 from napari_caltrig.cli.behaviour import behaviour
 from napari_caltrig.cli.export import export
+from napari_caltrig.cli.label_next import label_next
 from napari_caltrig.cli.look import demo, info, open_
 from napari_caltrig.cli.measure import figures, measure
 from napari_caltrig.cli.population import population
@@ -27,5 +28,5 @@ def main() -> None:
 
 ANALYSES = (detect_transients, find_cells, measure, figures, population)
 MANY = (project, batch)
-for command in (demo, open_, info, behaviour, *ANALYSES, train, export, *MANY):
+for command in (demo, open_, info, behaviour, *ANALYSES, label_next, train, export, *MANY):
     main.add_command(command)

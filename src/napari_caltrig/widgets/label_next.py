@@ -83,7 +83,7 @@ class LabelNext(QWidget):
         def steps() -> Steps[pd.DataFrame]:
             from napari_caltrig.training_data import label_next_steps
 
-            return (yield from label_next_steps(session, model))
+            return (yield from label_next_steps(session.recording, session.curation, model))
 
         return steps
 
