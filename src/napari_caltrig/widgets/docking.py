@@ -46,6 +46,14 @@ class TabbedPanel(QWidget):
                 return
 
 
+def set_dock_height(widget: QWidget, share: float) -> None:
+    """Give the dock of a widget a share of its window's height: docks begin as low as they can."""
+    dock = _dock_of(widget)
+    window = None if dock is None else dock.window()
+    if dock is not None and isinstance(window, QMainWindow):
+        window.resizeDocks([dock], [round(share * window.height())], Qt.Orientation.Vertical)
+
+
 def _dock_of(widget: QWidget) -> QDockWidget | None:
     parent = widget.parentWidget()
     while parent is not None and not isinstance(parent, QDockWidget):

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QComboBox, QStackedWidget, QVBoxLayout, QWidget
 from napari_caltrig.projects.naming import distinct_names
 from napari_caltrig.viewer.links import Links
 from napari_caltrig.viewer.sessions import Sessions
+from napari_caltrig.widgets.docking import set_dock_height
 from napari_caltrig.widgets.session_panel import SessionPanel
 from napari_caltrig.widgets.traces import TracePlot
 from napari_caltrig.widgets.welcome import Welcome
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from napari_caltrig.session import Session
 
 TRACES_DOCK = "Traces"
+_TRACES_SHARE = 0.3
 
 
 class Workspace(QWidget):
@@ -156,6 +158,7 @@ class Workspace(QWidget):
             self._traces_dock = self._viewer.window.add_dock_widget(
                 self._traces, area="bottom", name=TRACES_DOCK, add_vertical_stretch=False
             )
+            set_dock_height(self._traces, _TRACES_SHARE)
         self._traces_dock.show()
 
     # The end -----------------------------------------------------------------
