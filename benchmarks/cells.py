@@ -37,7 +37,7 @@ from napari_caltrig.recording import Footprints
 HERE = Path(__file__).parent / "cell_finders"
 MOST_S = 1200
 OURS = "default", "default, size unknown", "LoG + disks", "LoG + watershed"
-PAPER = ("apthorpe-2016",)
+PAPER = ("apthorpe-2016", "apthorpe-2016-2d")
 PEERS = {
     "suite2p": "import importlib.util as u; assert u.find_spec('suite2p')",
     # Another package of that name is on PyPI.

@@ -83,6 +83,7 @@ METHODS: dict[str, Callable[[Task], Footprints]] = {
     "default": partial(network, model="compact"),
     "default, size unknown": partial(network, model="compact", sized=False),
     "apthorpe-2016": partial(network, model="apthorpe-2016"),
+    "apthorpe-2016-2d": partial(network, model="apthorpe-2016-2d"),
     "LoG + disks": log_and_disks,
     "LoG + watershed": log_and_watershed,
 }

@@ -9,7 +9,6 @@ from napari_caltrig.cells.instances import (
     CellMaps,
     Seeds,
     cells_from_maps,
-    cells_from_probability,
     find_seeds,
     select_cells,
 )
@@ -117,25 +116,3 @@ def test_selecting_keeps_the_best_and_numbers_from_zero():
     assert list(cells.unit_ids) == [0, 1]
     assert np.allclose(cells.scores, [0.9, 0.6], atol=1e-6)
     assert np.allclose(cells.centroids()[0], (15, 60), atol=0.5)
-
-
-def test_the_watershed_of_2016_separates_touching_disks():
-    probability = 0.95 * disks([(20, 20), (20, 31), (45, 60)]).any(axis=0)
-    cells = cells_from_probability(probability.astype(np.float32), DIAMETER, 0.8)
-    assert len(cells) == 3
-    truth = disks([(20, 20), (20, 31), (45, 60)])
-    found = cells.to_csr().toarray().reshape(-1, *SHAPE) > 0
-    assert all(max(iou(f, m) for m in truth) > 0.8 for f in found)
-    assert np.allclose(cells.scores, 0.95)
-
-
-def test_the_watershed_of_2016_drops_small_components_and_obeys_the_threshold():
-    probability = 0.9 * disks([(20, 20)]).any(axis=0) + 0.9 * disks([(45, 60)], 2).any(axis=0)
-    assert len(cells_from_probability(probability.astype(np.float32), DIAMETER, 0.5)) == 1
-    assert len(cells_from_probability(probability.astype(np.float32), DIAMETER, 0.95)) == 0
-
-
-def test_growing_undoes_the_smaller_disks():
-    small = disks([(30, 30)], 0.4 * DIAMETER).any(axis=0).astype(np.float32)
-    cells = cells_from_probability(small, DIAMETER, 0.5, grow=0.1)
-    assert iou(cells.to_csr().toarray().reshape(SHAPE) > 0, disks([(30, 30)])[0]) > 0.85

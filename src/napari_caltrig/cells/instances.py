@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.spatial import cKDTree
-from skimage.measure import label
-from skimage.segmentation import expand_labels, watershed
 
 from napari_caltrig.recording import Footprints
 
@@ -155,61 +153,6 @@ def cells_from_maps(maps: CellMaps, diameter: float) -> Footprints:
     return cells.footprints()
 
 
-def cells_from_probability(
-    probability: Image, diameter: float, threshold: float, grow: float = 0.0
-) -> Footprints:
-    """Cells by thresholding and watershed, as Apthorpe et al. (2016).
-
-    Parameters
-    ----------
-    probability
-        Of a cell's centre disk, (Y, X).
-    diameter
-        Cell diameter in pixels.
-    threshold
-        0 to 1.
-    grow
-        Width in diameters that is added around each region, because the
-        network's disks are smaller than somata.
-
-    Notes
-    -----
-    Small components go; the sum of normalised probability and normalised
-    distance to the edge gives markers at its maxima and floods from them;
-    regions that come out too small lose their marker to a neighbour.
-    """
-    shape = probability.shape
-    smallest = SMALLEST_REGION * np.pi / 4 * diameter**2 * _disk_share(grow)
-    mask = _without_small(probability > threshold, smallest)
-    if not mask.any():
-        return _no_cells(shape)
-    inside = np.where(mask, probability, 0)
-    low, high = float(probability[mask].min()), float(probability[mask].max())
-    level = np.where(mask, (inside - low) / max(high - low, 1e-6), 0)
-    distance = ndimage.distance_transform_edt(mask)
-    height = level + distance / max(float(distance.max()), 1e-6)
-    height = ndimage.gaussian_filter(height, 0.05 * diameter)
-    size = 2 * max(round(0.33 * diameter), 1) + 1  # 7 px in the paper
-    peaks = (height == ndimage.maximum_filter(height, size)) & mask
-    regions = watershed(-height, label(peaks), mask=mask)
-    areas = np.bincount(regions.ravel())
-    large = [i for i in range(1, len(areas)) if areas[i] >= smallest]
-    markers = np.zeros(shape, np.int32)
-    centres = ndimage.center_of_mass(mask, regions, large) if large else []
-    for i, (y, x) in enumerate(centres, start=1):
-        markers[round(y), round(x)] = i
-    regions = watershed(-height, markers, mask=mask)
-    if grow > 0:
-        regions = expand_labels(regions, grow * diameter)
-    cells = _Collector(shape, diameter)
-    for i, box in enumerate(ndimage.find_objects(regions), start=1):
-        if box is not None:
-            region = _whole(regions[box] == i)
-            score = float(probability[box][region].mean())
-            cells.add((box[0].start, box[1].start), region, probability[box], score)
-    return cells.footprints()
-
-
 def select_cells(cells: Footprints, threshold: float) -> Footprints:
     """Cells with a score of at least `threshold`, numbered from 0, the best first."""
     scores = cells.scores
@@ -322,18 +265,6 @@ def _largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     if n <= 1:
         return mask
     return np.asarray(parts == 1 + np.argmax(np.bincount(parts.ravel())[1:]))
-
-
-def _without_small(mask: NDArray[np.bool_], smallest: float) -> NDArray[np.bool_]:
-    parts, _ = ndimage.label(mask)
-    large = np.bincount(parts.ravel()) >= smallest
-    large[0] = False
-    return np.asarray(large[parts])
-
-
-def _disk_share(grow: float) -> float:
-    """Area of the network's disk relative to the soma."""
-    return (1 - 2 * grow) ** 2
 
 
 def _no_cells(shape: tuple[int, ...]) -> Footprints:

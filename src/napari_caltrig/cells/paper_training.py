@@ -332,7 +332,7 @@ def _card(
         kind="cells",
         architecture=config.model,
         arguments={},
-        version="1",
+        version="2",
         threshold=parameters.threshold,
         description=described["description"],
         licence=described["licence"],

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_caltrig.cells.instances import cells_from_probability, select_cells
+from napari_caltrig.cells.instances import select_cells
 from napari_caltrig.cells.paper_finding import PaperOutlines
-from napari_caltrig.cells.paper_outlines import DISK_MARGIN
 from napari_caltrig.cells.resampling import Resampler
 from napari_caltrig.cells.summary import Summary
 from napari_caltrig.recording import Footprints
@@ -42,8 +41,7 @@ class CellProbabilities:
         Every candidate cell of the compact network with its confidence, the most
         confident first; None for Apthorpe et al., where the threshold shapes the cells.
     paper
-        How cells are cut out of the map of a network of Apthorpe et al. that was
-        trained with `paper_training`; None for others.
+        How cells are cut out of the map of a network of Apthorpe et al.; None for others.
     reasons
         Per candidate why it is rejected when its confidence is below the threshold.
     details
@@ -159,10 +157,8 @@ def footprints_from_probabilities(
     level = result.threshold if threshold is None else float(threshold)
     if result.candidates is not None:
         return select_cells(result.candidates, level)
-    if result.paper is not None:
-        return result.paper.cells(level)
-    cells = cells_from_probability(result.probability, result.diameter, level, DISK_MARGIN)
-    return select_cells(cells, 0.0)
+    assert result.paper is not None
+    return result.paper.cells(level)
 
 
 def check_threshold(threshold: float | None) -> None:
