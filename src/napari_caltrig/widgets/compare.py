@@ -104,7 +104,7 @@ class CompareMethods(RecordingPanel, TabbedPanel):
     def _make_steps(self) -> Callable[[], Steps[Any]] | None:
         from napari_caltrig.session_transients import cells_for, comparison_steps
 
-        session = self._require_session(open_workspace=True)
+        session = self._require_session()
         assert self._parameters is not None
         chosen = [method for method, box in self.methods.items() if box.isChecked()]
         if not chosen:

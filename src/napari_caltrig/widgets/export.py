@@ -133,7 +133,7 @@ class Export(RecordingPanel, TabbedPanel):
     def _make_steps(self) -> Callable[[], Steps[Exported]]:
         from napari_caltrig.exports import export_steps
 
-        curated = _curated(self._require_session(open_workspace=True))
+        curated = _curated(self._require_session())
         target = self.chosen
         out = self.out.text().strip()
         if not out:

@@ -51,15 +51,15 @@ class RecordingPanel(QWidget):
             self._follow(found)
         return found
 
-    def _require_session(self, *, open_workspace: bool = False) -> Session:
-        """The session that is shown.
+    def _require_session(self) -> Session:
+        """The session that is shown; opens the workspace where it is closed.
 
         Raises
         ------
         ValueError
             If there is none.
         """
-        if open_workspace and sessions_of(self._viewer) is None:
+        if sessions_of(self._viewer) is None:
             show_workspace(self._viewer)
         session = self._find_session()
         if session is None:

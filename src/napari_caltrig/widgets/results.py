@@ -109,7 +109,7 @@ class Results(RecordingPanel):
     def _make_steps(self) -> Callable[[], Steps[Any]]:
         from napari_caltrig.session_measures import measure_steps
 
-        session = self._require_session(open_workspace=True)
+        session = self._require_session()
         return lambda: measure_steps(session, compat="caltrig")
 
     def _finish(self, measures: Measures) -> None:
