@@ -247,3 +247,16 @@ def test_the_demo_leaves_its_results(tmp_path, sample_cache):
     assert "<text" in (tmp_path / "out" / "footprints.svg").read_text()
     assert len(pd.read_csv(tmp_path / "out" / "transients.csv")) > 50
     assert "Traceback" not in result.stderr
+
+
+def test_too_little_memory_is_one_line(cli, movie, tmp_path, monkeypatch):
+    def full(*arguments, **options):
+        raise MemoryError("Unable to allocate 2.00 GiB for an array")
+
+    monkeypatch.setattr("napari_caltrig.projects.analyses.found_cell_steps", full)
+    result = cli("find-cells", movie, "--out", tmp_path / "cells.npz")
+    assert result.exit_code == 1
+    assert result.output == (
+        "Error: there is not enough memory: Unable to allocate 2.00 GiB for an array\n"
+    )
+    assert not (tmp_path / "cells.npz").exists()

@@ -34,6 +34,9 @@ def plain_errors() -> Iterator[None]:
         raise _failure(str(error), UNREADABLE) from error
     except (ValueError, OSError) as error:
         raise _failure(str(error), 1) from error
+    except MemoryError as error:
+        message = f"there is not enough memory: {error or 'close other programs'}"
+        raise _failure(message, 1) from error
 
 
 def _failure(message: str, code: int) -> click.ClickException:
