@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
-from napari_caltrig.cells.channels import CHANNELS
 from napari_caltrig.cells.examples import View
 
 VIEWS: tuple[View, ...] = ("all", "active", "still")
 VIEW_SHARES = (0.5, 0.2, 0.3)  # how often the network has all channels, or only one kind
+LEFT_OUT = 0.08  # of the channels of a crop
 
 
 def channel_crop(
@@ -38,13 +39,34 @@ def channel_crop(
     wanted = _turned(wanted, turns, mirror)
     wanted[2:4] = _turned_vectors(wanted[2:4], turns, mirror)
     rays = _turned_rays(radii, turns, mirror)[wanted[4].astype(int)]
-    gain = np.exp(0.15 * rng.standard_normal((len(CHANNELS), 1, 1)))
-    gain[rng.random(len(CHANNELS)) < 0.05] = 0
-    noise = 0.1 * rng.random() * rng.standard_normal(inputs.shape)
-    used = np.abs(inputs).sum(axis=(1, 2), keepdims=True) > 0
-    return (inputs * gain + noise * used).astype(np.float32), np.concatenate(
-        [wanted, np.moveaxis(rays, -1, 0)]
-    )
+    return otherwise_seen(rng, inputs), np.concatenate([wanted, np.moveaxis(rays, -1, 0)])
+
+
+def otherwise_seen(rng: np.random.Generator, channels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Channels (channels, Y, X) as another microscope would have shown the same cells.
+
+    Sharpness, contrast, brightness and noise of each channel change on their own, and some are
+    left out: no simulation has the optics of every laboratory, and what is learned from
+    one relation of the channels does not hold elsewhere.
+    """
+    n = len(channels)
+    used = channels.any(axis=(1, 2), keepdims=True)
+    seen = channels.copy()
+    if rng.random() < 0.5:
+        sigma = rng.uniform(0, 0.9)  # px; a cell is 10 wide
+        for i in np.flatnonzero(used.ravel() & (rng.random(n) < 0.5)):
+            seen[i] = ndimage.gaussian_filter(channels[i], sigma)
+    if rng.random() < 0.5:
+        power = np.exp(0.2 * rng.standard_normal((n, 1, 1)))
+        seen = np.sign(seen) * np.abs(seen) ** power
+    gain = np.exp(0.25 * rng.standard_normal((n, 1, 1)))
+    noise = 0.25 * rng.random() ** 2 * rng.standard_normal(seen.shape)
+    if rng.random() < 0.3:
+        coarse = ndimage.gaussian_filter(rng.standard_normal(seen.shape), (0, 1, 1))
+        noise += 0.25 * rng.random() * coarse / coarse.std()
+    offset = 0.2 * rng.standard_normal((n, 1, 1))
+    kept = used & (rng.random((n, 1, 1)) >= LEFT_OUT)
+    return np.asarray((seen * gain + noise + offset) * kept, dtype=np.float32)
 
 
 def stack_crop(

@@ -29,6 +29,7 @@ ARGUMENTS: Mapping[str, Any] = {
 }
 FIRST_TEST_SEED = 1_000_000  # training examples have smaller seeds
 FIRST_CALIBRATION_SEED = 2_000_000
+AVERAGED = 0.4  # of the steps: the weights are a running mean over so many
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class TrainingConfig:
     crop_px: int = 96
     learning_rate: float = 3e-3
     stack_frames: int = 6
-    n_test: int = 10
+    n_test: int = 24
     n_calibration: int = 20
 
     @classmethod
@@ -83,7 +84,7 @@ class TrainingConfig:
         ValueError
             If there is no such network.
         """
-        paper = {"n_examples": 180, "n_steps": 1800, "batch": 4, "crop_px": 76, "n_test": 24}
+        paper = {"n_examples": 180, "n_steps": 1800, "batch": 4, "crop_px": 76}
         presets: Mapping[str, Mapping[str, Any]] = {
             "compact": {},
             **{name: {**paper, "n_calibration": 24} for name in PAPER_MODELS},
@@ -178,6 +179,7 @@ def _tested(config: TrainingConfig, network: nn.Module, total: int) -> Steps[Mod
 
 def _optimize(config: TrainingConfig, examples: list[Any], total: int) -> Steps[nn.Module]:
     import torch
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
     from napari_caltrig.cells.networks import ARCHITECTURES
 
@@ -192,6 +194,9 @@ def _optimize(config: TrainingConfig, examples: list[Any], total: int) -> Steps[
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, config.learning_rate, total_steps=config.n_steps, pct_start=0.15
         )
+        # What single batches teach is forgotten in the mean, and with it what only they have.
+        mean = get_ema_multi_avg_fn(max(1 - 1 / (AVERAGED * config.n_steps), 0.0))  # type: ignore[no-untyped-call]
+        averaged = AveragedModel(network, multi_avg_fn=mean, use_buffers=True)
         network.train()
         recent: list[float] = []
         for i in range(config.n_steps):
@@ -201,12 +206,13 @@ def _optimize(config: TrainingConfig, examples: list[Any], total: int) -> Steps[
             torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimizer.step()
             schedule.step()
+            averaged.update_parameters(network)
             recent = [*recent[-49:], float(loss.detach())]
             message = f"training, loss {np.mean(recent):.3f}"
             yield Step(config.n_examples + i + 1, total, message)
     finally:
         torch.set_num_threads(threads)
-    return network.eval()
+    return averaged.module.eval()
 
 
 def _prepared(example: Example) -> dict[View, tuple[Any, ...]]:
@@ -243,7 +249,7 @@ def _card(config: TrainingConfig, threshold: float, scores: Mapping[str, Any]) -
         kind="cells",
         architecture=ARCHITECTURE,
         arguments=ARGUMENTS,
-        version="1",
+        version="3",
         threshold=threshold,
         description="Small U-Net on summary images of the movie; fast, also for a single image.",
         seed=config.seed,
