@@ -88,6 +88,30 @@ def test_some_cells_only(cli, caiman, tmp_path):
     assert "no such cell: 99" in wrong.output
 
 
+def test_the_recording_is_never_an_output(cli, movie):
+    before = movie.read_bytes()
+    result = cli("find-cells", movie, "--out", movie, "--overwrite", "--frame-rate", 10)
+    assert result.exit_code == 2
+    assert "is the recording itself" in result.output
+    assert movie.read_bytes() == before
+
+
+def test_a_full_disk_leaves_the_older_output(cli, caiman, tmp_path, monkeypatch):
+    import errno
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    out = tmp_path / "transients.csv"
+    out.write_text("precious")
+    monkeypatch.setattr(pd.DataFrame, "to_csv", full)
+    result = cli("detect-transients", caiman, "--out", out, "--cells", "3", "--overwrite")
+    assert result.exit_code == 1
+    assert "transients.csv" in result.output
+    assert out.read_text() == "precious"
+    assert [p.name for p in tmp_path.iterdir()] == ["transients.csv"]
+
+
 def test_an_output_is_never_replaced_unasked(cli, caiman, tmp_path):
     out = tmp_path / "transients.csv"
     out.write_text("precious")

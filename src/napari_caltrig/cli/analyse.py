@@ -12,6 +12,7 @@ from napari_caltrig.cli.common import (
     plain_errors,
     progress_bar,
     read_recording,
+    writing,
 )
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def detect_transients(
     (0-based, end exclusive) and onset_s, peak_s, end_s in seconds; amplitude in
     dF/F; probability (network only); method and model.
     """
-    target = check_output(out, (".csv",), overwrite=overwrite)
+    target = check_output(out, (".csv",), overwrite=overwrite, source=path)
     of_method = _method_options(method, options)
     with plain_errors():
         recording = read_recording(path, frame_rate)
@@ -104,7 +105,8 @@ def detect_transients(
         with progress_bar("Detecting transients") as show:
             steps = transient_table_steps(recording, unit_ids, method=method, options=of_method)
             table = run(steps, show)
-        table.to_csv(target, index=False)
+        with writing(target, path, overwrite=overwrite) as file:
+            table.to_csv(file, index=False)
     click.echo(f"{len(table)} transients of {len(unit_ids)} cells written to {target}")
 
 
@@ -186,7 +188,8 @@ def find_cells(
     """Find the cells in a movie or in a single image."""
     if neuropil is not None and traces is None:
         raise click.UsageError("--neuropil needs --traces")
-    target = check_output(out, (".tif", ".tiff", ".zip", ".npz"), overwrite=overwrite)
+    endings = (".tif", ".tiff", ".zip", ".npz")
+    target = check_output(out, endings, overwrite=overwrite, source=movie)
     table = None
     if traces is not None and target.suffix.lower() != ".npz":
         beside = str(target.with_name(f"{target.stem}-traces.csv"))
@@ -200,17 +203,21 @@ def find_cells(
         with progress_bar("Finding cells") as show:
             if traces is None:
                 cells = run(analyses.found_cell_steps(recording, options), show)
-                analyses.write_footprints(cells, target)
+                with writing(target, movie, overwrite=overwrite) as file:
+                    analyses.write_footprints(cells, file)
                 click.echo(f"{len(cells)} cells written to {target}")
                 return
             share = _usual_neuropil(traces) if neuropil is None else neuropil
             steps = analyses.traced_cell_steps(recording, options, method=traces, neuropil=share)  # type: ignore[arg-type]
             cells, measured, recipe = run(steps, show)
         if table is None:
-            analyses.write_traced(recording, cells, measured, recipe, target)
+            with writing(target, movie, overwrite=overwrite) as file:
+                analyses.write_traced(recording, cells, measured, recipe, file)
         else:
-            analyses.write_footprints(cells, target)
-            analyses.write_traces(recording, cells, measured, table)
+            with writing(target, movie, overwrite=overwrite) as file:
+                analyses.write_footprints(cells, file)
+            with writing(table, movie, overwrite=overwrite) as file:
+                analyses.write_traces(recording, cells, measured, file)
     place = table or target
     click.echo(f"{len(cells)} cells written to {target}, traces ({recipe.describe()}) to {place}")
 

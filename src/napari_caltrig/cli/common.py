@@ -70,16 +70,35 @@ def progress_bar(label: str) -> Iterator[Callable[[Step], None]]:
         yield show
 
 
-def check_output(path: str, suffixes: tuple[str, ...], *, overwrite: bool) -> Path:
+def check_output(
+    path: str, suffixes: tuple[str, ...], *, overwrite: bool, source: str | None = None
+) -> Path:
     """Refuse an output that cannot or must not be written, before any work is done."""
     out = Path(path)
     if not any(out.name.lower().endswith(suffix) for suffix in suffixes):
         raise click.UsageError(f"the output {out.name} must end with {' or '.join(suffixes)}")
+    if source is not None and out.resolve() == Path(source).resolve():
+        raise click.UsageError(f"{out} is the recording itself, which is never written to")
     if out.exists() and not overwrite:
         raise click.UsageError(f"{out} exists already; give --overwrite to replace it")
     if not out.absolute().parent.is_dir():
         raise click.UsageError(f"the folder {out.absolute().parent} does not exist")
     return out
+
+
+@contextmanager
+def writing(target: Path, source: str, *, overwrite: bool) -> Iterator[Path]:
+    """A path to write to, which becomes the output when all went well; never the recording.
+
+    Raises
+    ------
+    ExportError
+        If the output cannot be written; what was there before is still there then.
+    """
+    from napari_caltrig.exports.writing import replacing
+
+    with replacing(target, folder=False, overwrite=overwrite, originals=[Path(source)]) as path:
+        yield path
 
 
 def print_json(content: Any) -> None:

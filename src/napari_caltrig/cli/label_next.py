@@ -9,6 +9,7 @@ from napari_caltrig.cli.common import (
     frame_rate_option,
     plain_errors,
     progress_bar,
+    writing,
 )
 
 
@@ -38,7 +39,7 @@ def label_next(
     PATH is a recording or its .caltrig file. Cells with confirmed transients
     and rejected ones are left out.
     """
-    target = None if out is None else check_output(out, (".csv",), overwrite=overwrite)
+    target = None if out is None else check_output(out, (".csv",), overwrite=overwrite, source=path)
     with plain_errors():
         from napari_caltrig.exports import open_curated
         from napari_caltrig.steps import run
@@ -47,6 +48,7 @@ def label_next(
         curated = open_curated(path, frame_rate=frame_rate)
         with progress_bar("Ranking cells") as show:
             ranking = run(label_next_steps(curated.recording, curated.curation, model), show)
-    if target is not None:
-        ranking.to_csv(target)
+        if target is not None:
+            with writing(target, path, overwrite=overwrite) as file:
+                ranking.to_csv(file)
     click.echo(ranking.head(number).round(2).to_string())
