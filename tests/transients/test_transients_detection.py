@@ -44,7 +44,7 @@ def test_clear_transients_are_found_at_any_frame_rate(rate):
     s = simulate(seed=3, n_cells=16, n_frames=int(60 * rate), frame_rate=rate)
     found = detect_transients(s.dff, rate)
     scores = score_transients(found, s.spans, rate)
-    assert scores.f1 > (0.75 if rate > 5 else 0.7)  # a rise is one frame there
+    assert scores.f1 > 0.8
     assert scores.onset_error <= max(1, rate / 30)
 
 

@@ -160,7 +160,7 @@ class TraceConfig:
     bleaching: Range = (0.0, 3.0)
     neuropil: Range = (0.0, 0.3)
     crosstalk: Range = (0.0, 0.5)
-    crosstalk_fraction: float = 0.4
+    crosstalk_fraction: float = 0.15
     fluctuation: Range = (0.0, 0.3)
     fluctuation_tau_s: Range = (0.05, 1.0)
     motion_rate_hz: float = 0.0125

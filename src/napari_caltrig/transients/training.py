@@ -25,9 +25,9 @@ COMMAND = "napari-caltrig train transients"
 _ATTENTION = {"steps": 2000, "learning_rate": 2e-3, "window": 400}
 PRESETS: dict[str, dict[str, Any]] = {
     "gru": {},
-    "lstm": {"architecture": "ConvLSTM", "steps": 2000, "threshold": 0.45},
-    "transformer": {"architecture": "Transformer", "threshold": 0.45, **_ATTENTION},
-    "local-transformer": {"architecture": "LocalTransformer", "threshold": 0.45, **_ATTENTION},
+    "lstm": {"architecture": "ConvLSTM", "steps": 2000, "threshold": 0.55},
+    "transformer": {"architecture": "Transformer", "threshold": 0.6, **_ATTENTION},
+    "local-transformer": {"architecture": "LocalTransformer", "threshold": 0.6, **_ATTENTION},
 }
 """What distinguishes the trainings of the shipped models."""
 _EVALUATE_EVERY = 100
@@ -74,7 +74,7 @@ class TrainingConfig:
 
     name: str = "gru"
     seed: int = 0
-    steps: int = 3000
+    steps: int = 6000
     learning_rate: float = 4e-3
     weight_decay: float = 1e-3
     rates_hz: tuple[float, float] = (4.0, 45.0)
@@ -90,8 +90,8 @@ class TrainingConfig:
     )
     architecture: str = "ConvGRU"
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    threshold: float = 0.48
-    version: str = "1.2.0"
+    threshold: float = 0.65
+    version: str = "1.3.0"
     folder: Path | None = None
 
     @classmethod
