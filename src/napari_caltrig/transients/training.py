@@ -27,7 +27,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "gru": {},
     "lstm": {"architecture": "ConvLSTM", "steps": 2000, "threshold": 0.55},
     "transformer": {"architecture": "Transformer", "threshold": 0.6, **_ATTENTION},
-    "local-transformer": {"architecture": "LocalTransformer", "threshold": 0.6, **_ATTENTION},
+    "local-transformer": {"architecture": "LocalTransformer", "threshold": 0.5, **_ATTENTION},
 }
 """What distinguishes the trainings of the shipped models."""
 _EVALUATE_EVERY = 100
