@@ -64,8 +64,10 @@ def trace_steps(session: Session, keys: Iterable[TraceKey]) -> Steps[dict[TraceK
     parts = [(name, u) for (name, _), mixture in mixed.items() for u, _ in mixture]
     values = yield from _plain_steps(session, curation, list(dict.fromkeys([*plain, *parts])))
     # A pass over the movie may have measured more cells than were asked for.
-    parts_only = set(parts).difference(plain)
-    result = {key: Pyramid(v) for key, v in values.items() if key not in parts_only}
+    names, parts_only = {name for name, _ in plain}, set(parts).difference(plain)
+    result = {
+        key: Pyramid(v) for key, v in values.items() if key[0] in names and key not in parts_only
+    }
     for key, mixture in mixed.items():
         shares = {(key[0], u): share for u, share in mixture}
         result[key] = Pyramid(_mixed(values, shares))

@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_caltrig.cells.finding import CellProbabilities
+from napari_caltrig.cells.paper_finding import PaperOutlines
+from napari_caltrig.cells.paper_outlines import OutlineParameters, Outliner
 from napari_caltrig.cells.proposals import FIRST_OWN, Proposals, growing_image, reasons_table
 from napari_caltrig.cells.summary import summarize
 from napari_caltrig.cells.wand import grow_cell
@@ -25,14 +27,17 @@ def blobs(centres=CENTRES, shape=(72, 80), radius=6):
 def found():
     image = blobs().astype(np.float32)
     summary = summarize(100 + 100 * image, diameter=DIAMETER)
+    probability = 0.95 * np.clip(image, 0, 1)
+    outliner = Outliner(probability, image, DIAMETER)
     return CellProbabilities(
-        probability=0.95 * np.clip(image, 0, 1),
+        probability=probability,
         diameter=DIAMETER,
         threshold=0.5,
         model="made up",
         summary=summary,
         factor=1.0,
         candidates=None,
+        paper=PaperOutlines(outliner, OutlineParameters(smallest=20, merge=20, wand=False)),
     )
 
 
