@@ -75,7 +75,7 @@ def _edits(c: Curation) -> list:
         RenameGroup("border", "edge"),
         DeleteGroup("place cells"),
         SetGroup("border", (9, 4)),
-        SetMovieTraces(TraceRecipe("demixed", 0.7, np.array([[0, 1.5], [-2.25, 0.01]]))),
+        SetMovieTraces(TraceRecipe("demixed", 0.7, np.array([[-0.001, 1.5], [-2.25, 0.01]]))),
         SetNote(4, "looks at me"),
         SetNote(17, ""),
     ]

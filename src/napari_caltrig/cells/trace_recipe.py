@@ -57,7 +57,8 @@ class TraceRecipe:
             motion = np.asarray(self.motion, np.float64)
             if motion.ndim != 2 or motion.shape[1] != 2 or not np.isfinite(motion).all():
                 raise ValueError(f"motion is (frames, 2) and finite, not of shape {motion.shape}")
-            kept = (np.round(motion * _PX) / _PX).astype(np.float32)
+            # Without negative zeros, which a file does not keep: equal motion has equal bytes.
+            kept = (np.round(motion * _PX) / _PX + 0.0).astype(np.float32)
             kept.setflags(write=False)
             object.__setattr__(self, "motion", kept)
 

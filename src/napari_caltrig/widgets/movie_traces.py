@@ -39,6 +39,7 @@ class MovieTracesForm(QWidget):
         self.neuropil = QDoubleSpinBox()
         self.neuropil.setRange(0, MOST_NEUROPIL)
         self.neuropil.setSingleStep(0.1)
+        self.neuropil.setKeyboardTracking(False)  # each value costs a pass over the movie
         self.neuropil.setSpecialValueText("nothing")
         self.neuropil.setSuffix(" x surround")
         self.neuropil.setToolTip(
