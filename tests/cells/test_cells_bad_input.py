@@ -91,4 +91,5 @@ def test_a_movie_larger_than_memory_takes_no_more_than_a_short_one():
     assert done.returncode == 0, done.stderr
     found, short, long = (float(v) for v in done.stdout.split())
     assert found == 20
-    assert long - short < 100, done.stdout
+    # The 14,000 frames more would take 1,750 MB; threads and the allocator differ by 100 or so.
+    assert long - short < 300, done.stdout
