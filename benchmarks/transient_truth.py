@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +64,10 @@ def recorded(folder: Path, rate: int, nu: float) -> Truth:
         span, snr = data["spans"][of_spans].astype(int), data["span_snr"][of_spans].astype(float)
         sigma = _sigma(y)
         if stored != rate:
-            y, n, span, snr = _halved(y, n, span, snr)
+            span, first = _halved_spans(span, y.size, joined=True)
+            # the height of rises that are joined is that of all of them
+            snr = np.add.reduceat(np.nan_to_num(snr), first) if len(first) else snr
+            y, n = _halved(y) / 2, _halved(n)
         y = _with_noise(y, float(rate), nu, r)
         snr = snr * (data["sigma"][r] if stored == rate else sigma) / _sigma(y)
         if stored == rate and not nu:
@@ -83,23 +86,63 @@ def recorded(folder: Path, rate: int, nu: float) -> Truth:
     return Truth(title, float(rate), dff, spikes, known, data["cell"], decay)
 
 
-def _halved(
-    y: np.ndarray, spikes: np.ndarray, spans: np.ndarray, snr: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Half the frame rate: means of pairs of frames; onset and peak in the frames they fall in.
+def resampled(truth: Truth, *, joined: bool) -> Truth:
+    """The same recordings and noise at half the frame rate, scored on the same transients.
 
-    As at the other rates, rises with at most one frame between them are one;
-    its height is that of all of them.
+    What counts is what counts at the full rate, so that only resampling makes
+    the difference; `recorded` at the lower rate counts what stands out of the
+    noise there, which is more.
+
+    Parameters
+    ----------
+    truth
+        At the full rate.
+    joined
+        Whether rises with at most one frame between them are one, as at every
+        rate; they are told apart as at the full rate otherwise.
     """
-    n = len(y) // 2 * 2
+    dff, spikes, spans = [], [], []
+    for r, (y, n) in enumerate(zip(truth.dff, truth.spikes, strict=True)):
+        known = truth.spans[truth.spans["unit_id"] == r]
+        snr = np.nan_to_num(known["snr"].to_numpy())
+        coarse, first = _halved_spans(known[["onset", "peak"]].to_numpy(), y.size, joined)
+        snr = np.maximum.reduceat(snr, first) if len(first) else snr
+        table = pd.DataFrame(coarse, columns=["onset", "peak"]).assign(unit_id=r, snr=snr)
+        spans.append(table)
+        dff.append(_halved(y) / 2)
+        spikes.append(_halved(n))
+    known = pd.concat(spans, ignore_index=True)
+    title = (
+        f"{truth.title} resampled to {truth.fs / 2:g} Hz, transients as before"
+        f"{', joined' if joined else ''}: {int((known['snr'] >= 3).sum())}"
+    )
+    return replace(truth, title=title, fs=truth.fs / 2, dff=dff, spikes=spikes, spans=known)
+
+
+def _halved(values: np.ndarray) -> np.ndarray:
+    """Sums of pairs of frames."""
+    return values[: len(values) // 2 * 2].reshape(-1, 2).sum(axis=1)
+
+
+def _halved_spans(spans: np.ndarray, n_frames: int, joined: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Onset and peak in the frames of half the rate, and the first rise of each.
+
+    Parameters
+    ----------
+    spans
+        Onset and peak of each rise, in order, shape (rises, 2).
+    n_frames
+        Before halving.
+    joined
+        Whether rises with at most one frame between them are one.
+    """
     onset = np.maximum((spans[:, 0] + 1) // 2 - 1, 0)
     peak = np.maximum(spans[:, 1] // 2, onset)
-    first = np.flatnonzero(np.append(True, onset[1:] - peak[:-1] > 1)) if len(onset) else onset
-    last = np.append(first[1:], len(onset)) - 1
-    joined = np.add.reduceat(np.nan_to_num(snr), first) if len(first) else snr
-    coarse = np.minimum(np.column_stack((onset[first], peak[last])), n // 2 - 1)
-    y, spikes = y[:n].reshape(-1, 2).mean(axis=1), spikes[:n].reshape(-1, 2).sum(axis=1)
-    return y, spikes, coarse, joined
+    first = np.arange(len(onset))
+    if joined and len(onset):
+        first = np.flatnonzero(np.append(True, onset[1:] - peak[:-1] > 1))
+    last = np.append(first[1:], len(onset)) - 1 if len(first) else first
+    return np.minimum(np.column_stack((onset[first], peak[last])), n_frames // 2 - 1), first
 
 
 def _with_noise(y: np.ndarray, fs: float, nu: float, seed: int) -> np.ndarray:
