@@ -31,11 +31,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from transient_truth import Truth, recorded
+from transient_truth import ONE_PHOTON, Truth, recorded
 
 from napari_caltrig.recording import Transients
 from napari_caltrig.simulation.traces import (
-    OnePhotonConfig,
     SimulatedTraces,
     TraceConfig,
     simulate_traces,
@@ -54,18 +53,9 @@ KINDS = {
     "slow": TraceConfig(frame_rate=20.0, tau_decay_s=(0.6, 1.7), crosstalk_fraction=0.6),
     "ordinary": TraceConfig(),
     "noisy": TraceConfig(snr=(0.4, 3.0)),
-    "one-photon": TraceConfig(frame_rate=20.0, one_photon=OnePhotonConfig(fraction=1.0)),
-    "clear": TraceConfig(
-        frame_rate=20.0,
-        rate_hz=(0.01, 0.1),
-        burst_rate_hz=(0.01, 0.1),
-        fast_fraction=0.0,
-        one_photon=OnePhotonConfig(
-            fraction=1.0, snr=(10.0, 80.0), crosstalk=(0.005, 0.05), neuropil=(0.3, 3.0),
-            fluctuation=(0.0, 0.5),
-        ),
-    ),
-}  # fmt: skip
+    "one-photon": ONE_PHOTON["mixed"],
+    "clear": ONE_PHOTON["clear"],
+}
 
 
 @dataclass(frozen=True, eq=False)

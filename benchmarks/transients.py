@@ -32,9 +32,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from transient_ceilings import ceilings
 from transient_learning import NUMBERS, learning_table
 from transient_methods import Method, caltrig_network, methods_without_network, network
 from transient_truth import (
+    ONE_PHOTON,
     Truth,
     false_per_minute,
     minian_session,
@@ -172,7 +174,7 @@ def conditions(arguments: argparse.Namespace) -> list[Callable[[], Truth]]:
         for nu in noise
         for joined in (True, False)
     ]
-    kinds = ("clear",) if arguments.quick else ("clear", "mixed")
+    kinds = ("clear",) if arguments.quick else tuple(ONE_PHOTON)
     return makers + [lambda k=kind: every(simulated_cnmf(k), some) for kind in kinds]
 
 
@@ -219,8 +221,12 @@ def main() -> None:
         print(f"\n{truth.title}")
         for method in methods:
             prepared = method.prepare(truth)
-            s = score(truth, found_by(method, truth, prepared, numbers[method.name]))
+            found = found_by(method, truth, prepared, numbers[method.name])
+            s = score(truth, found)
             show(method.name, s)
+            if method.name == "gru" and truth.c is not None:
+                for what, (frame_f1, macro_f1) in ceilings(truth, found).items():
+                    print(f"    {what:32s} frame F1 {frame_f1:.3f}  macro {macro_f1:.3f}")
             results[method.name][truth.title] = s
     sessions = minian(methods, numbers)
     if not arguments.skip_learning:

@@ -83,6 +83,18 @@ def test_the_onset_is_the_last_frame_before_the_rise_even_where_the_network_is_e
     assert spans_from_probabilities(p, y, 10.0, 0.5)["onset"].tolist() == [30]
 
 
+def test_noise_on_the_decay_is_no_peak():
+    p, y = transient(tau=50.0)
+    y[36] = 2.05  # higher than the end of the rise, two frames late
+    assert spans_from_probabilities(p, y, 30.0, 0.5)["peak"].tolist() == [34]
+
+
+def test_the_peak_moves_on_while_the_trace_climbs():
+    p, y = transient()
+    p[33:] = 0  # the network takes the rise to end at half its height
+    assert spans_from_probabilities(p, y, 20.0, 0.5)["peak"].tolist() == [34]
+
+
 def test_hysteresis_keeps_a_wavering_rise_whole():
     p, y = transient()
     p[32] = 0.45

@@ -12,6 +12,8 @@ END_SHARE = 0.2
 _PEAK_SEARCH_S = 0.1
 _ONSET_SHARE = 0.05
 _ONSET_PROBABILITY = (0.6, 0.7)
+_PEAK_PROBABILITY = (0.8, 0.4)
+_CLIMB_SHARE = 0.1
 _FIRST_BLOCK = 32  # frames: most transients are over long before the recording is
 
 
@@ -102,6 +104,52 @@ def probable_onsets(
         for share in _ONSET_PROBABILITY
     )
     return early, late
+
+
+def probable_peaks(
+    y: NDArray[np.float64],
+    p: NDArray[np.floating[Any]],
+    top: NDArray[np.floating[Any]],
+    onset: NDArray[np.int64],
+    stop: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Highest frame where each rise probably ends, or later where the trace still climbs.
+
+    The mirror image of `probable_onsets`. The highest frame of all would often
+    be noise on the first frames of the decay, so it is sought between the last
+    frames with 0.8 and with 0.4 of the highest probability. From there on the
+    peak moves as long as the next frame is higher by a tenth of the height.
+
+    Parameters
+    ----------
+    y, p
+        The trace and the probability of each frame, shape (frames,).
+    top
+        Highest probability in each rise.
+    onset, stop
+        Where to look: ``[onset, stop)``; none is empty.
+    """
+    if not onset.size:
+        return onset
+    length = stop - onset
+    starts = np.cumsum(length) - length
+    frames = np.arange(length.sum()) + np.repeat(onset - starts, length)
+    early, late = (
+        np.maximum.reduceat(
+            np.where(p[frames] >= np.repeat(share * top, length), frames, -1), starts
+        )
+        for share in _PEAK_PROBABILITY
+    )
+    early = np.maximum(early, onset)
+    peak = highest_frames(y, early, np.maximum(late, early) + 1)
+    climbing = np.arange(peak.size)
+    while climbing.size:
+        here, following = peak[climbing], np.minimum(peak[climbing] + 1, y.size - 1)
+        height = np.maximum(y[here] - y[onset[climbing]], 0.0)
+        on = (here + 1 < stop[climbing]) & (y[following] > y[here] + _CLIMB_SHARE * height)
+        climbing = climbing[on]
+        peak[climbing] += 1
+    return peak
 
 
 def highest_frames(

@@ -21,9 +21,9 @@ from napari_caltrig.transients.rises import (
     END_SHARE,
     amplitudes_and_ends,
     find_rises,
-    highest_frames,
     onsets_and_peaks,
     probable_onsets,
+    probable_peaks,
     search_stops,
     span_maxima,
 )
@@ -104,7 +104,9 @@ def spans_from_probabilities(
     The network says about where the onset is (`rises.probable_onsets`), the
     trace where exactly: the last frame that is still within a twentieth of the
     way from the two lowest frames of the rise to its peak. The peak is the
-    highest frame from there to 0.1 s after the rise.
+    highest frame where the rise probably ends (`rises.probable_peaks`), or the
+    one up to which the trace still climbs by a tenth of the height per frame,
+    0.1 s after the rise at most.
     """
     rate = checked_rate(frame_rate)
     high = checked_threshold(threshold)
@@ -139,7 +141,7 @@ def _columns_of(
     stop = search_stops(first, last, y.size, rate)
     early, late = probable_onsets(p, top, first, last)
     onset = np.clip(onsets_and_peaks(y, first, stop)[0], early, late)
-    peak = highest_frames(y, onset, stop)
+    peak = probable_peaks(y, p, top, onset, stop)
     amplitude, end = amplitudes_and_ends(y, onset, peak, rate, end_share)
     return onset, peak, end, amplitude, top.astype(np.float64)
 
