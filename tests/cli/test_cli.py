@@ -236,6 +236,13 @@ def test_a_short_training_writes_a_model(cli, tmp_path):
     assert (tmp_path / "short.json").is_file()
 
 
+def test_the_network_for_onsets_is_trained_anew(cli, tmp_path):
+    result = cli("train", "onsets", "--batches", 1, "--folder", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "onset.safetensors").is_file()
+    assert "held back" in result.output
+
+
 def test_help_needs_no_heavy_library():
     code = (
         "import sys; from napari_caltrig.cli import main\n"

@@ -23,10 +23,15 @@ def probabilities_and_traces(draw):
 
 
 @settings(deadline=None)
-@given(data=probabilities_and_traces(), threshold=st.floats(0.05, 0.95), rate=st.floats(0.5, 100))
-def test_transients_are_ordered_inside_and_never_overlap(data, threshold, rate):
+@given(
+    data=probabilities_and_traces(),
+    threshold=st.floats(0.05, 0.95),
+    rate=st.floats(0.5, 100),
+    onsets=st.sampled_from(["learned", "rule"]),
+)
+def test_transients_are_ordered_inside_and_never_overlap(data, threshold, rate, onsets):
     p, y = data
-    table = spans_from_probabilities(p, y, rate, threshold)
+    table = spans_from_probabilities(p, y, rate, threshold, onsets=onsets)
     assert (table["onset"] >= 0).all()
     assert (table["onset"] <= table["peak"]).all()
     assert (table["peak"] < table["end"]).all()
@@ -76,11 +81,12 @@ def test_touching_transients_are_kept_apart():
     assert table["end"].iloc[0] == table["onset"].iloc[1]
 
 
-def test_the_onset_is_the_last_frame_before_the_rise_even_where_the_network_is_early():
+def test_by_rule_the_onset_is_the_last_frame_before_the_rise_even_where_the_network_is_early():
     p, y = transient()
     p[25:30] = 0.6
     y[27] = 0.1  # noise
-    assert spans_from_probabilities(p, y, 10.0, 0.5)["onset"].tolist() == [30]
+    table = spans_from_probabilities(p, y, 10.0, 0.5, onsets="rule")
+    assert table["onset"].tolist() == [30]
 
 
 def test_noise_on_the_decay_is_no_peak():
@@ -129,6 +135,7 @@ def test_unit_ids_method_and_model_are_kept():
         ({"unit_ids": [1, 2]}, "2 unit ids for 1 cells"),
         ({"dff": np.zeros(50)}, "same cells and frames"),
         ({"dff": np.zeros((0,))}, "no frames"),
+        ({"onsets": "guessed"}, "learned or by rule"),
     ],
 )
 def test_bad_input_is_named(change, message):

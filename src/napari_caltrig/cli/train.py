@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,7 @@ from napari_caltrig.cli.common import plain_errors, progress_bar
 
 if TYPE_CHECKING:
     from napari_caltrig.steps import Progress
+    from napari_caltrig.weights import Kind
 
 _folder = click.option(
     "--folder",
@@ -100,7 +101,31 @@ def _tune(
     return tune(data, config, show, resume=resume)
 
 
-def _print_scores(path: Path, kind: Literal["transients", "cells"] = "transients") -> None:
+@train.command()
+@click.option("--batches", type=click.IntRange(min=1), help="Batches of traces to simulate.")
+@_seed
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Where to save the model.",
+)
+def onsets(batches: int | None, seed: int, folder: Path) -> None:
+    """Train anew the shipped network that places the onsets of transients.
+
+    It learns from simulated traces how far from the true onset the networks
+    for transients are.
+    """
+    from napari_caltrig.transients.onset_training import OnsetTrainingConfig, train_onsets
+
+    changes = {} if batches is None else {"batches": batches}
+    with plain_errors(), progress_bar("Training") as show:
+        path = train_onsets(OnsetTrainingConfig(seed=seed, folder=folder, **changes), show)
+    click.echo(f"model written to {path}")
+    _print_scores(path, "onsets")
+
+
+def _print_scores(path: Path, kind: Kind = "transients") -> None:
     from napari_caltrig.weights import load_model
 
     for what, score in load_model(path, kind)[0].scores.items():

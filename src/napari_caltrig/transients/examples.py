@@ -114,12 +114,7 @@ def examples(
         Frames per example; a trace is cut into several after it was scaled as
         a whole, as it is for detection. Uncut by default.
     """
-    low, high = rates_hz
-    kind = rng.random()
-    if kind < 0.35:
-        rate = float(np.exp(rng.uniform(np.log(low), np.log(high))))
-    else:
-        rate = float(np.clip(rng.uniform(*(18, 32) if kind < 0.75 else (7, 16)), low, high))
+    rate = drawn_rate(rng, rates_hz)
     seed = int(rng.integers(2**31))
     simulated = simulate_traces(replace(simulation, seed=seed, frame_rate=rate))
     chosen = rng.random(simulation.n_cells) < with_c
@@ -129,6 +124,23 @@ def examples(
     weight = simulated.weight * (1 + bonus[:, None] * simulated.label)
     n = features.shape[2] if window is None else min(window, features.shape[2])
     return Examples(_windows(features, n), _windows(simulated.label, n), _windows(weight, n))
+
+
+def drawn_rate(rng: np.random.Generator, rates_hz: tuple[float, float]) -> float:
+    """Frame rate in Hz: two of five in the usual 18 to 32 Hz, one of four at 7 to 16 Hz.
+
+    Parameters
+    ----------
+    rng
+        Source of randomness.
+    rates_hz
+        Range; the rest are log-uniform in it.
+    """
+    low, high = rates_hz
+    kind = rng.random()
+    if kind < 0.35:
+        return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+    return float(np.clip(rng.uniform(*(18, 32) if kind < 0.75 else (7, 16)), low, high))
 
 
 def _noise_bonus(spike_snr: NDArray[np.float64]) -> NDArray[np.float32]:

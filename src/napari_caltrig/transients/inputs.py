@@ -71,9 +71,9 @@ def network_input(
         Denoised traces in any unit, shape (cells, frames); scaled to `dff` by
         regression. Cells with a constant or unrelated `c` do without.
     """
-    frames_per_step = max(1, int(np.ceil(frame_rate / MAX_RATE_HZ - 1e-9)))
-    rate = frame_rate / frames_per_step
-    y = average_frames(bridge_gaps(dff), frames_per_step)
+    n = frames_per_step(frame_rate)
+    rate = frame_rate / n
+    y = average_frames(bridge_gaps(dff), n)
     n_cells, n_steps = y.shape
     noise = noise_level(y)
     # a trace free of noise would be scaled to infinity: at least 0.2 % of its spread counts
@@ -88,14 +88,25 @@ def network_input(
     features[:, 0] = np.arcsinh((y - baseline) / noise)
     features[:, 1, 1:] = np.arcsinh(np.diff(y, axis=1) / noise)
     if c is not None:
-        scaled, present = _scaled_to(average_frames(bridge_gaps(c), frames_per_step), y)
+        scaled, present = _scaled_to(average_frames(bridge_gaps(c), n), y)
         features[:, 2] = np.arcsinh(scaled / noise)
         features[:, 3, 1:] = np.arcsinh(np.diff(scaled, axis=1) / noise)
         features[:, 4] = present[:, None]
     features[:, 5] = np.log2(rate / 20)
     features[:, 6:] = _changes((y - baseline) / noise, rate)[:, :, None]
     features[~alive] = 0
-    return NetworkInput(features, frames_per_step, alive)
+    return NetworkInput(features, n, alive)
+
+
+def frames_per_step(frame_rate: float) -> int:
+    """How many frames make one step of the networks: 1 up to 45 Hz.
+
+    Parameters
+    ----------
+    frame_rate
+        Frames per second (Hz).
+    """
+    return max(1, int(np.ceil(frame_rate / MAX_RATE_HZ - 1e-9)))
 
 
 def bridge_gaps(traces: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

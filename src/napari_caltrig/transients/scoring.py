@@ -142,7 +142,7 @@ def match_transients(
     onset, of_known = found["onset"].to_numpy(np.int64), known.groupby("unit_id").indices
     for unit_id, rows in found.groupby("unit_id").indices.items():
         others = of_known.get(unit_id, np.zeros(0, np.int64))
-        match = _match(
+        match = match_onsets(
             onset[rows], known["onset"].to_numpy(np.int64)[others], counted[others], tolerance
         )
         verdict[rows[match[(match >= 0) & counted[others]]]] = "right"
@@ -219,7 +219,7 @@ def _score_cell(
     needed = int(max(found[:, 1].max(initial=-1), known[:, 1].max(initial=-1))) + 1
     if length is not None and needed > length:
         raise ValueError(f"cell {unit_id} has a transient beyond its {length} frames")
-    match_of_known = _match(found[:, 0], known[:, 0], counted, tolerance)
+    match_of_known = match_onsets(found[:, 0], known[:, 0], counted, tolerance)
     matched = match_of_known >= 0
     hit = counted & matched
     ignored = np.zeros(len(found), dtype=bool)
@@ -234,13 +234,23 @@ def _score_cell(
     return [int(v) for v in (*events, *frames)], errors
 
 
-def _match(
+def match_onsets(
     found: NDArray[np.int64],
     known: NDArray[np.int64],
     counted: NDArray[np.bool_],
     tolerance: int,
 ) -> NDArray[np.int64]:
-    """Row in `found` of each known onset, -1 without one."""
+    """Row in `found` of each known onset, -1 without one.
+
+    Parameters
+    ----------
+    found, known
+        Onsets in frames.
+    counted
+        Which known ones count.
+    tolerance
+        In frames.
+    """
     order = np.argsort(found, kind="stable")
     first = np.searchsorted(found[order], known - tolerance, "left")
     last = np.searchsorted(found[order], known + tolerance, "right")

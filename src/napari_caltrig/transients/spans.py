@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,9 @@ from napari_caltrig.transients.checks import (
     checked_traces,
     checked_unit_ids,
 )
-from napari_caltrig.transients.inputs import bridge_gaps
+from napari_caltrig.transients.inputs import average_frames, bridge_gaps, frames_per_step
+from napari_caltrig.transients.noise import noise_level
+from napari_caltrig.transients.onsets import around, shipped_locator
 from napari_caltrig.transients.rises import (
     END_SHARE,
     amplitudes_and_ends,
@@ -52,6 +55,7 @@ def spans_from_probabilities(
     low_share: float = LOW_SHARE,
     valley_share: float = VALLEY_SHARE,
     end_share: float = END_SHARE,
+    onsets: Literal["learned", "rule"] = "learned",
     method: str = "network",
     model: str = "",
 ) -> pd.DataFrame:
@@ -82,6 +86,10 @@ def spans_from_probabilities(
         A transient ends at the first frame after its peak where dF/F, averaged
         over 0.1 s, has decayed to this share of the amplitude, at the onset
         of the cell's next transient, or with the recording.
+    onsets
+        ``"learned"``: a small network moves the onsets that the rule below
+        gives (`onsets.OnsetLocator`), as far as between the peak before and
+        their own peak. ``"rule"``: they stay.
     method, model
         What the table says about its origin.
 
@@ -101,12 +109,12 @@ def spans_from_probabilities(
 
     Notes
     -----
-    The network says about where the onset is (`rises.probable_onsets`), the
-    trace where exactly: the last frame that is still within a twentieth of the
-    way from the two lowest frames of the rise to its peak. The peak is the
-    highest frame where the rise probably ends (`rises.probable_peaks`), or the
-    one up to which the trace still climbs by a tenth of the height per frame,
-    0.1 s after the rise at most.
+    By rule, the network says about where the onset is
+    (`rises.probable_onsets`), the trace where exactly: the last frame that is
+    still within a twentieth of the way from the two lowest frames of the rise
+    to its peak. The peak is the highest frame where the rise probably ends
+    (`rises.probable_peaks`), or the one up to which the trace still climbs by a
+    tenth of the height per frame, 0.1 s after the rise at most.
     """
     rate = checked_rate(frame_rate)
     high = checked_threshold(threshold)
@@ -114,36 +122,77 @@ def spans_from_probabilities(
     p = checked_like(probabilities, y.shape, "probabilities")
     if p is None:
         raise ValueError("probabilities are needed")
+    if onsets not in ("learned", "rule"):
+        raise ValueError(f"onsets are learned or by rule, not {onsets!r}")
     p = np.nan_to_num(p, nan=0.0)
     ids = checked_unit_ids(unit_ids, len(y))
-    columns = [
-        _columns_of(p[i], y[i], rate, high, low_share, valley_share, end_share)
-        for i in range(len(y))
-    ]
+    rises = [_rises(p[i], y[i], rate, high, low_share, valley_share) for i in range(len(y))]
+    if onsets == "learned":
+        _relocate(rises, p, y, rate)
+    columns = [_columns_of(cell, y[i], rate, end_share) for i, cell in enumerate(rises)]
     return _table(ids, columns, method, model)
+
+
+@dataclass
+class _Rises:
+    """Onset, peak and highest probability of one cell's transients, in order."""
+
+    onset: NDArray[np.int64]
+    peak: NDArray[np.int64]
+    top: NDArray[np.floating[Any]]
 
 
 _Columns = tuple[NDArray[Any], ...]
 
 
-def _columns_of(
+def _rises(
     p: NDArray[np.floating[Any]],
     y: NDArray[np.float64],
     rate: float,
     high: float,
     low_share: float,
     valley_share: float,
-    end_share: float,
-) -> _Columns:
-    """Onset, peak, end, amplitude and probability of one cell's transients, in order."""
+) -> _Rises:
     first, last = find_rises(p, high, low_share * high, valley_share)
     top = span_maxima(p, first, last + 1)
     stop = search_stops(first, last, y.size, rate)
     early, late = probable_onsets(p, top, first, last)
     onset = np.clip(onsets_and_peaks(y, first, stop)[0], early, late)
-    peak = probable_peaks(y, p, top, onset, stop)
-    amplitude, end = amplitudes_and_ends(y, onset, peak, rate, end_share)
-    return onset, peak, end, amplitude, top.astype(np.float64)
+    return _Rises(onset, probable_peaks(y, p, top, onset, stop), top)
+
+
+def _relocate(
+    rises: list[_Rises],
+    p: NDArray[np.floating[Any]],
+    y: NDArray[np.float64],
+    rate: float,
+) -> None:
+    """Move onsets to where the shipped locator places them; order and peaks stay."""
+    n = frames_per_step(rate)
+    found = [(i, cell) for i, cell in enumerate(rises) if cell.onset.size]
+    if not found:
+        return
+    dff, noise, probability = [], [], []
+    for i, cell in found:
+        trace, guess = average_frames(y[i : i + 1], n), cell.onset // n
+        dff.append(around(trace[0], guess))
+        noise.append(np.repeat(noise_level(trace), guess.size))
+        probability.append(around(p[i, ::n], guess))
+    moves = shipped_locator().offsets(
+        np.concatenate(dff), np.concatenate(noise), np.concatenate(probability), rate / n
+    )
+    ends = np.cumsum([cell.onset.size for _, cell in found])
+    for (_, cell), moved in zip(found, np.split(moves, ends[:-1]), strict=True):
+        step = (cell.onset // n + moved) * n
+        # within a step of several frames the rule has the say
+        onset = np.clip(cell.onset, step, step + n - 1)
+        cell.onset = np.clip(onset, np.append(0, cell.peak[:-1] + 1), cell.peak)
+
+
+def _columns_of(cell: _Rises, y: NDArray[np.float64], rate: float, end_share: float) -> _Columns:
+    """Onset, peak, end, amplitude and probability of one cell's transients, in order."""
+    amplitude, end = amplitudes_and_ends(y, cell.onset, cell.peak, rate, end_share)
+    return cell.onset, cell.peak, end, amplitude, cell.top.astype(np.float64)
 
 
 def _table(

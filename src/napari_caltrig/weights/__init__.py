@@ -23,7 +23,7 @@ from platformdirs import user_data_path
 from napari_caltrig.recording.errors import FormatError
 from napari_caltrig.weights import caltrig_checkpoint
 
-Kind = Literal["transients", "cells"]
+Kind = Literal["transients", "onsets", "cells"]
 
 SHIPPED = Path(__file__).parent
 
@@ -37,7 +37,7 @@ class ModelCard:
     name
         File name without extension; what menus and ``model=`` show.
     kind
-        ``"transients"`` or ``"cells"``.
+        ``"transients"``, ``"onsets"`` (where exactly they begin) or ``"cells"``.
     architecture
         Name of the network class in the registry of its kind.
     arguments
