@@ -71,7 +71,8 @@ class Cells:
         ids = list(range(len(s.dff))) if cells is None else cells
         c = None if self.c is None else self.c[ids]
         found = detect_transients(s.dff[ids], s.frame_rate, c=c, unit_ids=ids, model=model)
-        return score_transients(found, s.spans[s.spans["unit_id"].isin(ids)], s.frame_rate).f1
+        known = s.spans[s.spans["unit_id"].isin(ids)]
+        return score_transients(found, known, s.frame_rate, tolerance_s(s.frame_rate)).f1
 
     def labels(self, cells: list[int]) -> LabelledTraces:
         """These cells as a person would have marked them."""
@@ -83,6 +84,11 @@ class Cells:
         known = Transients(table.reset_index(drop=True))
         c = None if self.c is None else self.c[cells]
         return label_traces(s.dff[cells], s.frame_rate, known, unit_ids=cells, c=c)
+
+
+def tolerance_s(frame_rate: float) -> float:
+    """0.2 s, but one frame at least."""
+    return max(0.2, 1 / frame_rate)
 
 
 def recording(kind: str, seed: int) -> Cells:
