@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,11 +18,14 @@ N_FRAMES = 4800  # four minutes at 20 Hz
 LARGE_SHARE = 0.3
 JOINED_S = 0.35  # CalTrig's default interval: 10 frames at 30 Hz, and the frame after
 # activity differs by three orders of magnitude between cells (Buzsaki & Mizuseki 2014)
-ACTIVITY = {
+ACTIVITY: dict[str, Any] = {
     "rate_hz": (0.0002, 0.2), "burst_rate_hz": (0.0002, 0.06), "fast_fraction": 0.03,
     "snr": (1.0, 30.0),  # pipelines find no cells of which less is seen
 }  # fmt: skip
 
+# of pyramidal cells as people label them: bursts, hardly a spike alone, no interneurons
+BURSTS = {"rate_hz": (0.0001, 0.02), "burst_rate_hz": (0.0004, 0.15), "fast_fraction": 0.0}
+QUIET, QUIET_SHARE = ", quiet", 0.25
 ORDINARY = KINDS["ordinary"]
 CONFIGS = {
     "slow": KINDS["slow"],
@@ -49,21 +53,26 @@ of all sorts, `clear` ones and ones `as labelled` for CalTrig (see
 `astrocytes`, whose calcium rises for a second; cells that move ten times a
 minute; `neighbours` in every trace; focus that jumps for 3 to 30 s twice a
 minute (`steps`); people who mark only what reaches a third of the cell's
-largest (`large only`), or rises within a third of a second as one (`joined`).
+largest (`large only`), or rises within a third of a second as one (`joined`). `quiet`
+fields are a quarter as active.
 """
+KIND_NAMES = [*CONFIGS, *(f"{name}{QUIET}" for name in ("as labelled", "volumes", "astrocytes"))]
 
 
 def field(kind: str, number: int, n_cells: int) -> Cells:
     """Cells of very different activity; one-photon ones come with denoised traces."""
+    name = kind.removesuffix(QUIET)
+    activity = ACTIVITY | (BURSTS if name == "as labelled" else {})
+    if kind != name:
+        rates = ("rate_hz", "burst_rate_hz")
+        activity |= {k: tuple(QUIET_SHARE * rate for rate in activity[k]) for k in rates}
     config = replace(
-        CONFIGS[kind], seed=20_000 + number, n_cells=n_cells, n_frames=N_FRAMES, **ACTIVITY
+        CONFIGS[name], seed=20_000 + number, n_cells=n_cells, n_frames=N_FRAMES, **activity
     )
-    if kind == "as labelled":  # bursts are its transients, few spikes stand alone
-        config = replace(config, rate_hz=(0.0001, 0.02), burst_rate_hz=(0.0004, 0.15))
     if config.frame_rate < 5:
-        config = replace(config, n_frames=N_FRAMES // 2)  # of the microscopes' patience
+        config = replace(config, n_frames=N_FRAMES // 2)  # 13 minutes at 3 Hz
     s = simulate_traces(config)
-    s = CHANGES.get(kind, lambda s, _: s)(s, np.random.default_rng([number, 7]))
+    s = CHANGES.get(name, lambda s, _: s)(s, np.random.default_rng([number, 7]))
     with_c = config.one_photon.fraction > 0
     return Cells(s, simulate_cnmf(np.random.default_rng(number), s).c if with_c else None)
 

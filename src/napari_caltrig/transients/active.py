@@ -1,4 +1,4 @@
-"""Label next: in which cells a model would be corrected most."""
+"""Label next: from which cells a model has most to learn."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from napari_caltrig.transients.checks import checked_rate, checked_unit_ids
 from napari_caltrig.transients.detection import probability_steps
 
 _MERGE_S = 0.2
+_FEW_TRANSIENTS = 2.0
+_MANY_TIMES = 3.0
+_DOUBTFUL = 0.2
 
 
 def label_next(
@@ -26,7 +29,7 @@ def label_next(
     model: str | Path = "gru",
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Rank cells by how many corrections of a model to expect from a person.
+    """Rank cells by how many transients to expect in them, the busiest last.
 
     Parameters
     ----------
@@ -38,9 +41,9 @@ def label_next(
     Returns
     -------
     DataFrame
-        Index ``unit_id``, best first. ``score`` is the expected number of
-        corrections, ``doubtful`` the number of rises behind it and
-        ``per_minute`` the score per minute of trace.
+        Index ``unit_id``, best first. ``transients`` is the expected number of
+        transients, ``corrections`` that of the model's mistakes and
+        ``doubtful`` the number of rises of which it is unsure.
 
     Raises
     ------
@@ -51,11 +54,17 @@ def label_next(
 
     Notes
     -----
-    A rise to which the model gives the probability p will be corrected by the
-    person with the probability min(p, 1 - p), if the model is calibrated. The
-    sum over all rises of a cell is how many corrections to expect of labelling
-    it (uncertainty sampling, Lewis & Gale 1994, summed over a cell). Rises
-    within 0.2 s of each other are one.
+    A rise to which the model gives the probability p is a transient with the
+    probability p and a mistake with the probability min(p, 1 - p), if the model
+    is calibrated; both are summed over a cell. Rises within 0.2 s of each other
+    are one.
+
+    Cells in which fewer than two transients are to be expected come last: where
+    nothing can be confirmed, nothing is learned. So do cells with more than
+    three times as many as half of the others have: what is learned from cells
+    that never rest serves these only, and labelling them takes hours. To rank
+    by expected corrections (uncertainty sampling) was tried and is no better
+    than chance: most doubts are about noise, see ``benchmarks/label_next.py``.
     """
     steps = label_next_steps(
         dff, frame_rate, c=c, unit_ids=unit_ids, labelled=labelled, model=model
@@ -76,22 +85,27 @@ def label_next_steps(
     rate = checked_rate(frame_rate)
     p = yield from probability_steps(dff, rate, c=c, model=model)
     ids = checked_unit_ids(unit_ids, len(p))
-    minutes = p.shape[1] / rate / 60
     gap = max(round(_MERGE_S * rate), 1)
     rows = []
     for unit_id, trace in zip(ids.tolist(), p, strict=True):
         if unit_id not in labelled:
-            doubts = rise_doubts(trace, gap)
-            score = float(doubts.sum())
-            rows.append((unit_id, score, int((doubts > 0.2).sum()), score / minutes))
+            top = rise_probabilities(trace, gap)
+            doubts = np.minimum(top, 1 - top)
+            sums = float(top.sum()), float(doubts.sum())
+            rows.append((unit_id, *sums, int((doubts > _DOUBTFUL).sum())))
         yield Step(len(rows), len(p), "ranking cells")
-    columns = ["unit_id", "score", "doubtful", "per_minute"]
+    columns = ["unit_id", "transients", "corrections", "doubtful"]
     table = pd.DataFrame(rows, columns=columns).set_index("unit_id")
-    return table.sort_values("score", ascending=False, kind="stable")
+    n = table["transients"]
+    usual = n.between(_FEW_TRANSIENTS, _MANY_TIMES * n[n >= _FEW_TRANSIENTS].median())
+    order = table.assign(usual=usual).sort_values(
+        ["usual", "transients"], ascending=False, kind="stable"
+    )
+    return order.drop(columns="usual")
 
 
-def rise_doubts(p: NDArray[np.floating], gap: int) -> NDArray[np.float64]:
-    """min(p, 1 - p) at the highest frame of each rise of one cell.
+def rise_probabilities(p: NDArray[np.floating], gap: int) -> NDArray[np.float64]:
+    """Probability at the highest frame of each rise of one cell.
 
     Parameters
     ----------
@@ -104,5 +118,4 @@ def rise_doubts(p: NDArray[np.floating], gap: int) -> NDArray[np.float64]:
     if not above.size:
         return np.zeros(0)
     starts = np.concatenate(([0], np.flatnonzero(np.diff(above) > gap) + 1))
-    top = np.maximum.reduceat(p[above], starts).astype(np.float64)
-    return np.minimum(top, 1 - top)
+    return np.asarray(np.maximum.reduceat(p[above], starts), dtype=np.float64)

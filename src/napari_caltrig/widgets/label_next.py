@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = {
     "cell": "A click selects the cell",
+    "transients": "How many transients to expect; cells with very few or very many come last",
     "corrections": "How many corrections the model expects from you",
     "doubtful": "Rises of which the model is not sure",
 }
@@ -47,7 +48,7 @@ class LabelNext(QWidget):
         self._session: Session | None = None
         self.job = JobRow("Which cells next?", self._make_steps, self._finish)
         self.job.button.setToolTip(
-            "Rank the cells without labels by how much the model would learn"
+            "Rank the cells without labels by how much there is to learn from"
         )
         self.table = QTableWidget(0, len(_COLUMNS))
         self.table.setHorizontalHeaderLabels(list(_COLUMNS))
@@ -90,8 +91,10 @@ class LabelNext(QWidget):
     def _finish(self, ranking: pd.DataFrame) -> None:
         self.table.blockSignals(True)
         self.table.setRowCount(len(ranking))
-        for row, (unit_id, score, doubtful, _) in enumerate(ranking.itertuples()):
-            for column, text in enumerate((str(unit_id), f"{score:.1f}", str(doubtful))):
+        for row, cell in enumerate(ranking.itertuples()):
+            numbers = (f"{cell.transients:.1f}", f"{cell.corrections:.1f}", str(cell.doubtful))
+            texts = (str(cell.Index), *numbers)
+            for column, text in enumerate(texts):
                 item = QTableWidgetItem(text)
                 item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 self.table.setItem(row, column, item)
