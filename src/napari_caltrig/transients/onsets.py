@@ -16,7 +16,10 @@ BEFORE, AFTER = 16, 20  # frames seen before and after the first guess
 REACH = 10  # frames by which the onset may lie elsewhere
 TOLERANCE_S = 0.1
 _EXACT_SHARE = 0.05  # what the very frame is worth beside being within the tolerance
-_ROWS = 256  # transients per pass: always as many, filled up if need be, so results never differ
+_AT_ONCE = 2048  # transients
+# So few rows are multiplied in one thread: threads that share such small products wait for each
+# other most of the time. And always as many, filled up if need be, so results never differ.
+_ROWS = 8
 _LEAST_P = 1e-3
 
 
@@ -59,16 +62,17 @@ class OnsetLocator:
         """
         worth = _worth(frame_rate)
         result = np.zeros(len(dff), dtype=np.int64)
-        for k in range(0, len(dff), _ROWS):
-            part = slice(k, k + _ROWS)
+        for k in range(0, len(dff), _AT_ONCE):
+            part = slice(k, k + _AT_ONCE)
             x = features(dff[part], noise[part], p[part], frame_rate)
-            n = len(x)
-            x = np.concatenate((x, np.zeros((_ROWS - n, x.shape[1]), dtype=np.float32)))
+            n, width = x.shape
+            x = np.pad(x, ((0, -n % _ROWS), (0, 0))).reshape(-1, _ROWS, width)
             for i, (weight, bias) in enumerate(self._layers):
                 x = (np.maximum(x, 0) if i else x) @ weight + bias
-            posterior = np.exp(x - x.max(axis=1, keepdims=True))
-            posterior /= posterior.sum(axis=1, keepdims=True)
-            result[part] = (posterior @ worth).argmax(axis=1)[:n] - REACH
+            posterior = np.exp(x - x.max(axis=2, keepdims=True))
+            posterior /= posterior.sum(axis=2, keepdims=True)
+            best = (posterior @ worth).argmax(axis=2)
+            result[part] = best.ravel()[:n] - REACH
         return result
 
 
