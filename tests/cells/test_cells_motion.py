@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_caltrig.cells.motion import MotionEstimator
-from napari_caltrig.cells.shifting import shifted_back
+from napari_caltrig.cells.shifting import all_shifted_back
 from napari_caltrig.cells.summary import summarize
 from napari_caltrig.simulation.movies import MovieConfig, simulate_movie
 
@@ -139,7 +139,7 @@ def test_moving_back_interpolates_and_fills_the_rest(dy, dx, seed):
     slope, height = rng.normal(size=2), 100.0
     y, x = np.indices((20, 24)).astype(np.float32)
     frame = (height + slope[0] * y + slope[1] * x).astype(np.float32)
-    back = shifted_back(frame, (dy, dx), frame)
+    back = all_shifted_back(frame[None], np.float32([[dy, dx]]))[0]
     assert np.isfinite(back).all()
     there = np.stack([y + dy, x + dx])
     inside = ((there > 1e-3) & (there < np.array([19, 23])[:, None, None] - 1e-3)).all(axis=0)

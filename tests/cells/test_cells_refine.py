@@ -79,10 +79,10 @@ def test_a_mixture_is_split_and_a_single_cell_is_not():
     field = Field.of(stack_of(one, two), DIAMETER)
     mixture = demix(field, components(field, (one[0] + two[0], one[1] + two[1])))
     assert len(mixture) == 1
-    parts, n_split = split(field, mixture)
+    parts, _, n_split = split(field, mixture)
     assert (n_split, len(parts)) == (1, 2)
     alone = Field.of(stack_of(one), DIAMETER)
-    _, n_split = split(alone, demix(alone, components(alone, one)))
+    _, _, n_split = split(alone, demix(alone, components(alone, one)))
     assert n_split == 0
 
 

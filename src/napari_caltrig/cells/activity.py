@@ -7,6 +7,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_caltrig.cells.parallel import in_parallel
+
 MOST_FRAMES = 600
 MOST_VALUES = 96_000_000  # float32: 384 MB at most for fields up to 400 x 400 network pixels
 FEWEST_FRAMES = 100  # even of a very large field
@@ -43,7 +45,12 @@ class ActivityStack:
         target = self._target[self._seen : self._seen + len(frames)]
         self._seen += len(frames)
         if self._group == 1 and target.size and (target >= 0).all():
-            self._stack[..., target[0] : target[-1] + 1] = frames[: target.size].transpose(1, 2, 0)
+            part = self._stack[..., target[0] : target[-1] + 1]
+
+            def some(y: int) -> None:
+                part[y : y + 32] = frames[: target.size, y : y + 32].transpose(1, 2, 0)
+
+            in_parallel(some, range(0, len(part), 32))
             return
         share = np.float32(1 / self._group)
         for frame, k in zip(frames, target, strict=False):
@@ -53,8 +60,7 @@ class ActivityStack:
     def result(self) -> NDArray[np.float32]:
         """Rise above a slow baseline, (Y, X, frames); what was added is used up."""
         stack, self._stack = self._stack, np.zeros((0, 0, 0), np.float32)
-        for rows in range(0, stack.shape[0], 32):
-            _subtract_baseline(stack[rows : rows + 32])
+        in_parallel(_subtract_baseline, [stack[y : y + 32] for y in range(0, stack.shape[0], 32)])
         return stack
 
 

@@ -16,13 +16,13 @@ BACKGROUND_SD = 1.5  # diameters: too wide to follow a cell
 LOWEST_CONTRAST = 0.45
 
 
-def has_background(frames: NDArray[np.float32], diameter: float) -> bool:
+def has_background(mean: Image, diameter: float) -> bool:
     """Whether out-of-focus light outshines the cells, as in one-photon movies of tissue.
 
     Parameters
     ----------
-    frames
-        A sample of the movie, (frames, Y, X).
+    mean
+        Of a sample of the movie, (Y, X).
     diameter
         Cell diameter in pixels.
 
@@ -31,7 +31,6 @@ def has_background(frames: NDArray[np.float32], diameter: float) -> bool:
     Compares the brightest hundredth of what is smaller than a cell in the mean image with the
     mean brightness. Movies around zero (dF/F) have none.
     """
-    mean = frames.mean(axis=0)
     finite = np.isfinite(mean)
     if not finite.any():
         return False

@@ -156,3 +156,11 @@ def overlap(shift: NDArray[np.int_], size: int) -> tuple[tuple[slice, slice], tu
         first.append(slice(max(s, 0), max(size + min(s, 0), 0)))
         second.append(slice(max(-s, 0), max(size - max(s, 0), 0)))
     return (first[0], first[1]), (second[0], second[1])
+
+
+def noise_of(traces: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Noise (sd) of each trace (..., frames), by the median change from frame to frame."""
+    changes = np.abs(np.diff(traces, axis=-1))
+    middle = changes.shape[-1] // 2
+    median = np.partition(changes, middle, axis=-1)[..., middle]
+    return np.asarray(1.4826 / np.sqrt(2) * median, dtype=np.float32)

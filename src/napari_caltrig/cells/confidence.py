@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from napari_caltrig.cells.components import Components, Field
+from napari_caltrig.cells.components import Components, Field, noise_of
+from napari_caltrig.cells.parallel import in_parallel
 
 # Of a candidate that was found by its activity.
 ACTIVE_FEATURES = (
@@ -35,6 +36,7 @@ SMALL, LARGE = 0.25, 3.0  # of the area of a disk of one diameter
 SMALL_CUT = 0.3  # the same where the border of the field cuts the cell
 ELONGATED = 0.35  # ratio of the axes
 QUIET_SNR = 5.0
+PIXELS_AT_ONCE = 4096
 LOW_SOMA = 0.3
 
 
@@ -148,7 +150,9 @@ def activity_features(field: Field, found: Components) -> dict[str, NDArray[np.f
     used = np.unique(images.indices)
     images = sparse.csr_array(images[:, used])
     rest = field.flat[used] - np.asarray(images.T @ found.traces)
-    noise = 1.4826 * np.median(np.abs(np.diff(rest, axis=1)), axis=1) / np.sqrt(2)
+    noise = np.concatenate(
+        in_parallel(noise_of, np.array_split(rest, -(-len(rest) // PIXELS_AT_ONCE)))
+    )
     noise = np.maximum(noise, 1e-3 * max(float(np.median(noise)), 1e-12))
     for i in range(n):
         part = slice(images.indptr[i], images.indptr[i + 1])

@@ -207,7 +207,12 @@ def probability_steps(
     factor = min(NETWORK_DIAMETER / diameter, LARGEST_ENLARGEMENT)
     paper = card.architecture in PAPER_MODELS
     summary = yield from summary_steps(
-        movie, diameter=diameter, frame_rate=frame_rate, factor=factor, keep_activity=not paper
+        movie,
+        diameter=diameter,
+        frame_rate=frame_rate,
+        factor=factor,
+        keep_activity=not paper,
+        keep_stack=paper,
     )
     name = card.name
     if paper:

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_caltrig.cells.parallel import in_parallel
+
 SMALLEST_FIELD_PX = 16
-BLOCK_BYTES = 32 * 2**20  # of float32 frames; a few of these are in memory at once
+BLOCK_BYTES = 16 * 2**20  # of float32 frames; a few of these are in memory at once
 
 
 def checked_movie(movie: Any) -> Any:
@@ -121,7 +123,13 @@ def averaged_bins(
     n_bins = len(block) // size
     whole = block[: n_bins * size]
     rest = block[n_bins * size :].copy()
-    bins = whole if size == 1 else whole.reshape(n_bins, size, *block.shape[1:]).mean(axis=1)
+    bins = whole if size == 1 else np.empty((n_bins, *block.shape[1:]), np.float32)
+    if size > 1:
+
+        def one(i: int) -> None:
+            whole[i * size : (i + 1) * size].mean(axis=0, out=bins[i])
+
+        in_parallel(one, range(n_bins))
     # A rest of less than half a bin would be noisier than the others.
     if last and len(rest) and (2 * len(rest) >= size or not n_bins):
         bins = np.concatenate([bins, rest.mean(axis=0, keepdims=True)])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from napari_caltrig.cells.parallel import in_parallel
-from napari_caltrig.cells.shifting import all_shifted_back, shifted_back
+from napari_caltrig.cells.shifting import all_shifted_back, shift_back
 
 Frames = NDArray[np.float32]
 Shifts = NDArray[np.float32]
@@ -28,7 +28,9 @@ WINDOW_PX = 256  # they are cut to this size
 GOOD_ERROR_PX = 0.25  # no need to average
 AVERAGES = 1, 2, 4, 8  # consecutive frames that one measurement may rest on
 ROUNDS = 3
+SETTLED_PX = 0.1  # compared pixels; measurements that change less need no better template
 TAPER = 0.1
+FRAMES_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -99,13 +101,12 @@ class MotionEstimator:
     """
 
     def __init__(self, sample: Sequence[Frames], diameter: float) -> None:
-        frames = np.concatenate(list(sample))
-        shape = (frames.shape[1], frames.shape[2])
+        shape = (sample[0].shape[1], sample[0].shape[2])
         self.grid = Grid.of(shape, diameter)
         self.reliable, self.moving, self.error_px, self.averaged = False, False, np.inf, 1
-        self.reference = frames.mean(axis=0)
+        self.reference = mean_of(sample)
         self._scale = diameter / self.grid.block
-        cut = self.grid.cut(frames)
+        cut = np.concatenate(in_parallel(self.grid.cut, sample))
         self._window = np.outer(*(_taper(n) for n in cut.shape[1:])).astype(np.float32)
         self._band = _band(cut.shape[1:], self._scale)
         self._weight = self._band
@@ -113,16 +114,16 @@ class MotionEstimator:
         # What the window would cut out of a bright, still background looks like a still cell.
         wide = ndimage.gaussian_filter(cut.mean(axis=0), 1.5 * self._scale, mode="nearest")
         self._still = (wide / wide.mean() if wide.mean() > 0 else np.ones_like(wide)).ravel()
-        lengths = [len(part) for part in sample]
-        if len(frames) < 4 or min(cut.shape[1:]) < 16 or not float(np.ptp(cut)) > 0:
+        if len(cut) < 4 or min(cut.shape[1:]) < 16 or not float(np.ptp(cut)) > 0:
             return
-        self._prepare(frames, cut, lengths)
+        self._prepare(sample, cut)
 
     def measure(self, frames: Frames) -> Shifts:
         """Displacement (y, x) in pixels of consecutive frames (n, Y, X), shape (n, 2)."""
         if not self.reliable:
             return np.zeros((len(frames), 2), np.float32)
-        cut = self.grid.cut(frames)
+        parts = [frames[i : i + FRAMES_AT_ONCE] for i in range(0, len(frames), FRAMES_AT_ONCE)]
+        cut = np.concatenate(in_parallel(self.grid.cut, parts))
         k = self.averaged
         if k > 1:
             cut = np.stack([cut[i : i + k].mean(axis=0) for i in range(0, len(cut), k)])
@@ -144,21 +145,23 @@ class MotionEstimator:
         """
         far = np.hypot(*shifts.T) > (0.02 if self.moving else self._limit)
         chosen = np.flatnonzero(far)
-
-        def one(i: int) -> None:
-            frames[i] = shifted_back(frames[i], shifts[i], self.reference)
-
-        in_parallel(one, [int(i) for i in chosen])
+        for run in np.split(chosen, np.flatnonzero(np.diff(chosen) > 1) + 1):
+            if len(run):
+                part = slice(run[0], run[-1] + 1)
+                shift_back(frames[part], shifts[part], self.reference)
         return len(chosen)
 
-    def _prepare(self, frames: Frames, cut: Frames, lengths: list[int]) -> None:
+    def _prepare(self, sample: Sequence[Frames], cut: Frames) -> None:
+        lengths = [len(part) for part in sample]
         self._set_template(self._steadiest(cut, lengths))
         shifts = np.zeros((len(cut), 2), np.float32)
         for _ in range(ROUNDS):
-            shifts = self._registered(cut)
+            before, shifts = shifts, self._registered(cut)
             shifts -= np.median(shifts, axis=0)
             aligned = all_shifted_back(cut, shifts)
             self._set_template(aligned.mean(axis=0), aligned)
+            if np.percentile(np.abs(shifts - before), 95) < SETTLED_PX:
+                break
         block = np.float32(self.grid.block)
         apart, sharper = self._crosscheck(aligned, cut)
         apart *= block
@@ -174,7 +177,10 @@ class MotionEstimator:
         moved = size**2 - doubt**2 > LARGEST_STILL_PX**2
         self.moving = self.reliable and sharper and moved
         if self.moving:
-            self.reference = all_shifted_back(frames, shifts).mean(axis=0)
+            parts = np.split(shifts, np.cumsum(lengths)[:-1])
+            self.reference = mean_of(
+                [all_shifted_back(part, s) for part, s in zip(sample, parts, strict=True)]
+            )
 
     def _steadiest(self, cut: Frames, lengths: list[int]) -> Frames:
         """Mean of the run whose frames agree best with each other: the first template."""
@@ -196,7 +202,7 @@ class MotionEstimator:
         """
         spectrum = self._transformed(template[None])[0]
         if frames is not None:
-            noise = _radial_mean((np.abs(self._transformed(frames) - spectrum) ** 2).mean(axis=0))
+            noise = _radial_mean(self._power_of_changes(frames, spectrum))
             # What is left of the noise in the template has nothing to say.
             left = noise / np.float32(len(frames))
             signal = 1 - left / np.maximum(_radial_mean(np.abs(spectrum) ** 2), left)
@@ -211,6 +217,18 @@ class MotionEstimator:
             gram = np.eye(3)
         filters = weighted * self._window
         self._filters = (np.linalg.solve(gram, filters.reshape(3, -1)).T).astype(np.float32)
+
+    def _power_of_changes(
+        self, cut: Frames, spectrum: NDArray[np.complex64]
+    ) -> NDArray[np.float32]:
+        """Mean power spectrum of what frames differ by from a spectrum."""
+
+        def some(start: int) -> NDArray[np.float32]:
+            change = self._transformed(cut[start : start + FRAMES_AT_ONCE]) - spectrum
+            return np.asarray((change.real**2 + change.imag**2).sum(axis=0))
+
+        sums = in_parallel(some, range(0, len(cut), FRAMES_AT_ONCE))
+        return np.asarray(np.sum(sums, axis=0) / np.float32(len(cut)), dtype=np.float32)
 
     def _linear(self, cut: Frames) -> tuple[Shifts, NDArray[np.float32]]:
         found = self._flat(cut) @ self._filters
@@ -233,12 +251,12 @@ class MotionEstimator:
         shifts = np.zeros((len(cut), 2), np.float32)
 
         def some(start: int) -> None:
-            part = cut[start : start + 4]
+            part = cut[start : start + FRAMES_AT_ONCE]
             surface = fft.irfft2(self._transformed(part) * conjugate, s=part.shape[1:])
             for i, plane in enumerate(surface):
                 shifts[start + i] = _peak(plane, self._reach)
 
-        in_parallel(some, range(0, len(cut), 4))
+        in_parallel(some, range(0, len(cut), FRAMES_AT_ONCE))
         return shifts
 
     @property
@@ -290,6 +308,12 @@ class MotionEstimator:
         norm = float(np.sqrt((np.abs(spectrum) ** 2 * self._weight).sum()))
         mean = self._transformed(frames).mean(axis=0)
         return float((mean * weighted).real.sum()) / max(norm, 1e-30)
+
+
+def mean_of(parts: Sequence[Frames]) -> Frames:
+    """Mean (Y, X) of all frames of some runs, each (frames, Y, X)."""
+    total = np.sum([part.sum(axis=0) for part in parts], axis=0)
+    return np.asarray(total / np.float32(sum(map(len, parts))), dtype=np.float32)
 
 
 def _best_average(shifts: Shifts, lengths: list[int], error: float) -> tuple[int, float]:
@@ -350,7 +374,7 @@ def _radial_mean(power: NDArray[np.float32]) -> NDArray[np.float32]:
 def _peak(surface: NDArray[np.float32], reach: tuple[int, int]) -> tuple[float, float]:
     """Lag (y, x) of the highest correlation within reach, refined by a parabola."""
     (ry, rx) = reach
-    near = np.roll(surface, (ry, rx), axis=(0, 1))[: 2 * ry + 1, : 2 * rx + 1]
+    near = surface[np.ix_(np.arange(-ry, ry + 1), np.arange(-rx, rx + 1))]
     y, x = np.unravel_index(int(np.argmax(near)), near.shape)
     found = []
     for i, n, line in ((int(y), ry, near[:, x]), (int(x), rx, near[y])):

@@ -6,15 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_caltrig.cells.components import Components, Field
+from napari_caltrig.cells.bandpass import differences, gaussian
+from napari_caltrig.cells.components import Components, Field, noise_of
+from napari_caltrig.cells.parallel import in_parallel
 
 RISE = 3.0  # noise sds above which a spot counts as active
 WEAKEST = 9.0  # energy (root of summed squared rises) below which nothing is looked for
 CORE = 0.3  # of the peak: pixels that the trace is read from
 TAIL = 0.05  # of the peak: pixels that are taken away with the cell, else they are found again
 TURNS = 4  # trace -> image -> trace
-HALF = 2  # the search runs on every second pixel
-FRAMES_AT_ONCE = 50
+HALF = 2  # the search runs on means of so many pixels, squared
 MOST_PER_DIAMETER = 0.8  # components per squared diameter
 
 
@@ -65,15 +66,20 @@ class _Search:
     def __init__(self, field: Field, unsure: NDArray[np.float32] | None) -> None:
         self.field = field
         d = field.diameter
-        self._sigmas = 0.2 * d, 0.44 * d
-        self._spread = int(np.ceil(2.5 * self._sigmas[1]))
+        # The means smooth, too.
+        sds = np.sqrt(np.square([0.2 * d, 0.44 * d]) - (HALF**2 - 1) / 12) / HALF
+        self._band = gaussian(sds[0], 2.5), gaussian(sds[1], 2.5)
+        self._spread = len(self._band[1]) // 2
+        self._operators = [self._operator(odd) for odd in range(HALF)]
         spots = self._searched(field.stack)
-        noise = 1.4826 * np.median(np.abs(np.diff(spots, axis=2)), axis=2) / np.sqrt(2)
+        noise = np.concatenate(
+            in_parallel(noise_of, [spots[y : y + 16] for y in range(0, len(spots), 16)])
+        )
         inside = noise > 0
         typical = float(np.median(noise[inside])) if inside.any() else 1.0
         noise = np.maximum(noise, 0.3 * typical)
         if unsure is not None:
-            noise = np.hypot(noise, unsure[::HALF, ::HALF])
+            noise = np.hypot(noise, _means(unsure))
         self._noise = noise.astype(np.float32)
         self._spots = np.ascontiguousarray(spots / self._noise[..., None])
         self._open = np.ones(self._noise.shape, bool)
@@ -127,8 +133,7 @@ class _Search:
             flat = image.ravel()
             trace = (flat @ pixels) / float(flat @ flat)
             # By the median: transients are no noise, and what stays behind is found again.
-            noise = 1.4826 * np.median(np.abs(np.diff(trace))) / np.sqrt(2)
-            strong = trace / max(float(noise), 1e-12)
+            strong = trace / max(float(noise_of(trace)), 1e-12)
         return image, trace, np.where(strong > RISE / 2, trace, 0).astype(np.float32)
 
     def _remove(
@@ -137,14 +142,15 @@ class _Search:
         """Take a component out of the stack and of its filtered copy."""
         window = self.field.window(corner)
         window -= image[..., None] * trace
-        pad = self._spread
-        seen = self._filtered(np.pad(image, pad), (0, 1))
+        along = [self._operators[int(c) % HALF] for c in corner]
+        narrow, wide = (y @ image @ x.T for y, x in zip(*along, strict=True))
+        seen = narrow - wide
         spans, cuts = [], []
-        for c, n in zip(corner, self._energy.shape, strict=True):
-            top = int(c) - pad
-            first, last = max(-(-top // HALF), 0), min((top + len(seen) - 1) // HALF, n - 1)
-            spans.append(slice(first, last + 1))
-            cuts.append(slice(HALF * first - top, HALF * last - top + 1, HALF))
+        for c, length, n in zip(corner, seen.shape, self._energy.shape, strict=True):
+            top = int(c) // HALF - self._spread
+            first, last = max(top, 0), min(top + length, n)
+            spans.append(slice(first, last))
+            cuts.append(slice(first - top, last - top))
         part = (spans[0], spans[1])
         response = seen[cuts[0], cuts[1]] / self._noise[part]
         self._spots[part] -= response[..., None] * trace
@@ -156,24 +162,32 @@ class _Search:
         self._open[part] = False
         self._energy[part] = 0
 
-    def _searched(self, stack: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Filtered every second pixel, some frames at a time: the stack is large."""
-        height, width, n = stack.shape
-        spots = np.empty((-(-height // HALF), -(-width // HALF), n), np.float32)
-        for start in range(0, n, FRAMES_AT_ONCE):
-            frames = slice(start, start + FRAMES_AT_ONCE)
-            part = np.ascontiguousarray(stack[..., frames])
-            spots[..., frames] = self._filtered(part, (0, 1))[::HALF, ::HALF]
-        return spots
+    def _operator(self, odd: int) -> list[NDArray[np.float32]]:
+        """Matrices that filter one axis of a window that begins `odd` pixels into a mean."""
+        size = self.field.size
+        position = (np.arange(size) + odd) // HALF
+        means = np.zeros((position[-1] + 1 + 2 * self._spread, size))
+        means[position + self._spread, np.arange(size)] = 1 / HALF
+        return [
+            ndimage.convolve1d(means, kernel, axis=0, mode="constant").astype(np.float32)
+            for kernel in self._band
+        ]
 
-    def _filtered(self, images: NDArray[np.float32], axes: tuple[int, int]) -> NDArray[np.float32]:
-        small, large = (
-            ndimage.gaussian_filter(images, s, axes=axes, truncate=2.5, mode="constant")
-            for s in self._sigmas
-        )
-        return np.asarray(small - large, dtype=np.float32)
+    def _searched(self, stack: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Filtered means of `HALF` x `HALF` pixels, (y, x, frames)."""
+        images = _means(stack.transpose(2, 0, 1))
+        (spots,) = differences(images, [self._band], margin=0)  # the stack's own margin is empty
+        return spots.transpose(1, 2, 0)
 
     @staticmethod
     def _energies(spots: NDArray[np.float32]) -> NDArray[np.float32]:
         rise = np.maximum(spots - np.float32(RISE), 0)
         return np.asarray(np.sqrt(np.einsum("yxt,yxt->yx", rise, rise)), dtype=np.float32)
+
+
+def _means(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Means of `HALF` x `HALF` pixels of images (..., Y, X); zeros beyond them."""
+    odd = [(0, 0)] * (images.ndim - 2) + [(0, -n % HALF) for n in images.shape[-2:]]
+    even = np.pad(images, odd) if np.any(odd) else images
+    rows = np.add(even[..., ::HALF, :], even[..., 1::HALF, :])
+    return np.asarray((rows[..., ::HALF] + rows[..., 1::HALF]) / HALF**2, dtype=np.float32)

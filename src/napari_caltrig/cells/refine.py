@@ -31,11 +31,12 @@ def component_steps(stack: NDArray[np.float32], diameter: float) -> Steps[tuple[
     if stack.shape[2] < FEWEST_FRAMES:
         return field, Components.none(field)
     found = demix(field, peel(field.like(field.stack.copy())))
+    whole = None
     for i in range(ROUNDS):
         yield Step(i + 1, total, "telling active cells apart")
         # What two mixed cells leave over looks like cells: split before looking for more.
         more = peel(*residual(field, found)) if i == 1 else Components.none(field)
-        found, n_split = split(field, found)
+        found, whole, n_split = split(field, found, whole)
         if n_split or len(more):
             found = demix(field, found.joined(more))
         elif i > 0:

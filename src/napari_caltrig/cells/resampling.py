@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -28,6 +30,10 @@ class Resampler:
         self.resized = tuple(max(round(n * factor), 8) for n in shape)
         self._down = [_operator(n, m) for n, m in zip(shape, self.resized, strict=True)]
         self._up = [_operator(m, n) for n, m in zip(shape, self.resized, strict=True)]
+
+    @cached_property
+    def _dense_up(self) -> list[NDArray[np.float32] | None]:
+        return [None if up is None else up.toarray() for up in self._up]
 
     def to_network(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Images (..., Y, X) at the network's scale."""
@@ -62,11 +68,11 @@ class Resampler:
             low = max(int(first * n_out / n_in) - 1, 0)
             high = min(int(np.ceil(last * n_out / n_in)) + 1, n_out)
             start.append(low)
-            up = self._up[axis]
+            up = self._dense_up[axis]
             if up is None:
                 start[-1] = first
                 continue
-            weights = up[low:high].toarray()[:, first:last]
+            weights = up[low:high, first:last]
             part = weights @ part if axis == 0 else part @ weights.T
         return (start[0], start[1]), np.asarray(part, dtype=np.float32)
 

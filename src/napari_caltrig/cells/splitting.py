@@ -4,19 +4,40 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from napari_caltrig.cells.components import Components, Field
+from napari_caltrig.cells.factorization import unexplained
 
 GAIN = 0.015  # share of a component's power that only two traces explain
 WEAKER = 0.2  # power of the weaker part relative to the stronger
 ALIKE = 0.85  # correlation above which two traces are one
 TURNS = 25
+SAME_PX, SAME_TRACE = 0.5, 0.995  # centre and cosine of the traces: nothing new to see
 EXTENT = 0.1  # of the peak: pixels that are looked at
 
 
-def split(field: Field, found: Components) -> tuple[Components, int]:
-    """Components with those in two that need two traces, and how many these are.
+def split(
+    field: Field, found: Components, whole: Components | None = None
+) -> tuple[Components, Components, int]:
+    """Components with those in two that need two traces.
+
+    Parameters
+    ----------
+    field
+        Not changed.
+    found
+        What to look at.
+    whole
+        Components that an earlier call did not split: what has hardly changed is left alone.
+
+    Returns
+    -------
+    components : Components
+        Those that were not split, in their places first halves, then second halves.
+    whole : Components
+        Those that were not split.
+    n_split : int
+        How many were.
 
     Notes
     -----
@@ -25,13 +46,12 @@ def split(field: Field, found: Components) -> tuple[Components, int]:
     dark on the other, and a factorization with two traces that starts from both lobes explains
     clearly more.
     """
-    images = found.csr(field)
-    by_pixel = sparse.csc_array(images)
+    left = unexplained(field, found).flat
     first, second, extra = found.images.copy(), [], []
     traces = found.traces.copy()
     rows: list[int] = []
-    for i in range(len(found)):
-        parts = _in_two(field, found, by_pixel, i)
+    for i in np.flatnonzero(~_unchanged(found, whole)):
+        parts = _in_two(field, found, left, i)
         if parts is None:
             continue
         place, pair, activity = parts
@@ -44,13 +64,22 @@ def split(field: Field, found: Components) -> tuple[Components, int]:
         rows.append(i)
     kept = Components(found.corners, first, traces)
     if not rows:
-        return found, 0
+        return found, found, 0
     new = Components(found.corners[rows], np.stack(second), np.stack(extra))
-    return kept.joined(new), len(rows)
+    return kept.joined(new), found.take(np.delete(np.arange(len(found)), rows)), len(rows)
+
+
+def _unchanged(found: Components, whole: Components | None) -> NDArray[np.bool_]:
+    """Which components have the place and the trace of one that is known."""
+    if whole is None or not len(whole) or not len(found):
+        return np.zeros(len(found), bool)
+    apart = np.abs(found.centroids()[:, None] - whole.centroids()).max(axis=2)
+    a, b = (c.traces / np.linalg.norm(c.traces, axis=1, keepdims=True) for c in (found, whole))
+    return np.asarray(((apart < SAME_PX) & (a @ b.T > SAME_TRACE)).any(axis=1))
 
 
 def _in_two(
-    field: Field, found: Components, by_pixel: sparse.csc_array, i: int
+    field: Field, found: Components, left: NDArray[np.float32], i: int
 ) -> tuple[tuple[NDArray[np.intp], ...], NDArray[np.float32], NDArray[np.float32]] | None:
     """Pixels of the window, two images on them and two traces; None if one is enough."""
     image, trace = found.images[i], found.traces[i]
@@ -59,14 +88,8 @@ def _in_two(
         return None
     y, x = (p + c for p, c in zip(place, found.corners[i], strict=True))
     pixels = y * field.stack.shape[1] + x
-    others = sparse.csr_array(by_pixel[:, pixels])
-    present = np.flatnonzero(np.diff(others.indptr))
-    present = present[present != i]
-    data = field.flat[pixels]
-    if present.size:
-        data = data - others[present].T @ found.traces[present]
-    weight = image[place]
-    rest = data - weight[:, None] * trace
+    weight, rest = image[place], left[pixels]
+    data = rest + weight[:, None] * trace
     total = max(float((data**2).sum()), 1e-20)
     pattern, power_left = _strongest(rest)
     if power_left < GAIN * total:
@@ -76,8 +99,8 @@ def _in_two(
     if fitted is None:
         return None
     images, traces = fitted
-    left = data - images.T @ traces
-    gain = float((rest**2).sum() - (left**2).sum()) / total
+    missed = data - images.T @ traces
+    gain = float((rest**2).sum() - (missed**2).sum()) / total
     power = np.asarray((images**2).sum(axis=1) * (traces**2).sum(axis=1))
     alike = float(np.asarray(np.corrcoef(traces))[0, 1])
     if gain > GAIN and power.min() > WEAKER * power.max() and alike < ALIKE:

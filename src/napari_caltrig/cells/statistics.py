@@ -6,16 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_caltrig.cells.activity import ActivityStack
 from napari_caltrig.cells.background import background_of, without_background
-from napari_caltrig.cells.parallel import in_parallel, n_workers
+from napari_caltrig.cells.bandpass import differences, gaussian, two_boxes
+from napari_caltrig.cells.parallel import in_parallel
 
 Image = NDArray[np.float32]
 
 STACK_FRAMES = 50  # Apthorpe et al. 2016: 50 frames, each the maximum ...
 MEANS_PER_FRAME = 6  # ... of 6 means
+ROWS_AT_ONCE = 32
 SEGMENT_PIXELS = 8_000_000  # binned pixels filtered at once (32 MB as float32)
 
 
@@ -41,7 +42,7 @@ class Summary:
     stack
         At most 50 frames (frames, Y, X) for the networks of Apthorpe et al.
         (2016): maxima over time of means over time, less the background
-        where that was removed.
+        where that was removed. None of them if it was not asked for.
     valid
         Pixels that are finite in every frame.
     n_bins
@@ -119,6 +120,8 @@ class RunningSummary:
         Take the smooth background off the frames of the stack.
     keep_activity
         Whether to collect the active stack, too.
+    keep_stack
+        Whether to collect the stack for the networks of Apthorpe et al.
     """
 
     def __init__(
@@ -129,6 +132,7 @@ class RunningSummary:
         *,
         remove_background: bool = False,
         keep_activity: bool = False,
+        keep_stack: bool = True,
     ) -> None:
         self.shape, self.diameter, self.n_bins = shape, diameter, n_bins
         self._remove_background = remove_background
@@ -146,7 +150,7 @@ class RunningSummary:
         rank = 1 + (n_bins >= 60) + (n_bins >= 200)
         self._top = np.full((rank, *shape), -np.inf, np.float32)
         self._top_blobs = self._top.copy()
-        self._stack = _StackBuilder(shape, n_bins)
+        self._stack = _StackBuilder(shape, n_bins) if keep_stack else None
         self._activity = ActivityStack(shape, n_bins) if keep_activity and n_bins >= 4 else None
 
     def add(self, frames: NDArray[np.float32]) -> None:
@@ -182,7 +186,7 @@ class RunningSummary:
             alive = variance > max(floor, 1e-12) ** 2
             skewness = np.where(alive, (self._cubes / n) / np.maximum(variance, 1e-20) ** 1.5, 0)
             correlation = self._correlation(alive)
-        everywhere = np.ones(self.shape, bool)
+        everywhere, stack = np.ones(self.shape, bool), self._stack
         return Summary(
             mean=(self._mean / n).astype(np.float32),
             peak=peak.astype(np.float32),
@@ -190,7 +194,7 @@ class RunningSummary:
             snr=snr.astype(np.float32),
             correlation=correlation,
             skewness=skewness.astype(np.float32),
-            stack=self._stack.result(),
+            stack=np.zeros((0, *self.shape), np.float32) if stack is None else stack.result(),
             valid=everywhere if valid is None else valid,
             n_bins=self._n,
             diameter=self.diameter,
@@ -214,29 +218,37 @@ class RunningSummary:
         self._waiting, self._n_waiting = [], 0
         self._n += len(frames)
         self._mean += frames.sum(axis=0, dtype=np.float64)
-        flat = without_background(frames, self.diameter) if self._remove_background else frames
-        self._stack.add(flat)
+        if self._stack is not None:
+            flat = without_background(frames, self.diameter) if self._remove_background else frames
+            self._stack.add(flat)
         if self.n_bins < 4:
             return
-        half = max(len(frames) // n_workers(), 1)
-        parts = [frames[i : i + half] for i in range(0, len(frames), half)]
-        filtered = in_parallel(lambda part: band_passed(part, self.diameter), parts)
-        fine, blobs = (np.concatenate(each) for each in zip(*filtered, strict=True))
+        fine, blobs = band_passed(frames, self.diameter)
         if self._activity is not None:
             self._activity.add(fine)
-        self._steps += (np.diff(fine, axis=0) ** 2).sum(axis=0)
         self._n_differences += len(fine) - 1
-        # Each segment has its own mean: bleaching and slow drift are not activity.
-        fine -= fine.mean(axis=0)
-        blobs -= blobs.mean(axis=0)
-        squares = fine**2
-        self._squares += squares.sum(axis=0)
-        self._cubes += (squares * fine).sum(axis=0)
+        height = self.shape[0]
+        bands = [slice(y, min(y + ROWS_AT_ONCE, height)) for y in range(0, height, ROWS_AT_ONCE)]
+        in_parallel(lambda rows: _centre(fine, blobs, self._steps, rows), bands)
+        in_parallel(lambda rows: self._accumulate(fine, blobs, rows), bands)
+
+    def _accumulate(
+        self, fine: NDArray[np.float32], blobs: NDArray[np.float32], rows: slice
+    ) -> None:
+        """Add what some rows of centred frames have to say."""
+        part = fine[:, rows]
+        squares = part**2
+        self._squares[rows] += squares.sum(axis=0)
+        squares *= part
+        self._cubes[rows] += squares.sum(axis=0)
         for product, (dy, dx) in zip(self._products, self._offsets, strict=True):
-            here, there = _shifted(fine, dy, dx)
-            _shifted(product, dy, dx)[0][...] += (here * there).sum(axis=0)
-        _keep_highest(self._top, fine)
-        _keep_highest(self._top_blobs, blobs)
+            last = min(rows.stop, self.shape[0] - dy)
+            here, there = _shifted(fine[:, rows.start : last + dy], dy, dx)
+            _shifted(product[rows.start : last + dy], dy, dx)[0][...] += np.einsum(
+                "tyx,tyx->yx", here, there
+            )
+        _keep_highest(self._top[:, rows], part)
+        _keep_highest(self._top_blobs[:, rows], blobs[:, rows])
 
     def _correlation(self, alive: NDArray[np.bool_]) -> Image:
         """Mean correlation with the eight neighbours; each pair is stored once."""
@@ -292,22 +304,23 @@ def band_passed(
     second is a difference of Gaussians (sd 0.22 and 0.44 diameters) that peaks
     at the centre of a cell.
     """
-    sizes = 0.1 * diameter, 0.22 * diameter, 0.44 * diameter
-    fine = _gaussian(frames, sizes[0])
-    small = _gaussian(fine, np.sqrt(sizes[1] ** 2 - sizes[0] ** 2))
-    large = _gaussian(small, np.sqrt(sizes[2] ** 2 - sizes[1] ** 2))
-    # Two boxes in a row: close to a Gaussian of one diameter at a cost that does not grow.
-    width = 2 * round(np.sqrt(6 * diameter**2 + 1) / 2) + 1
-    wide = ndimage.uniform_filter(large, (0, width, width), mode="nearest")
-    wide = ndimage.uniform_filter(wide, (0, width, width), mode="nearest")
-    return fine - wide, small - large
+    tenth, small, large = (gaussian(share * diameter) for share in (0.1, 0.22, 0.44))
+    wide = np.convolve(large, two_boxes(diameter))
+    fine, blobs = differences(frames, [(tenth, wide), (small, large)])
+    return fine, blobs
 
 
-def _gaussian(frames: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
-    return np.asarray(
-        ndimage.gaussian_filter(frames, (0, sigma, sigma), mode="nearest", truncate=3.0),
-        dtype=np.float32,
-    )
+def _centre(
+    fine: NDArray[np.float32], blobs: NDArray[np.float32], steps: Image, rows: slice
+) -> None:
+    """Take the mean off some rows, in place, and add squared steps from frame to frame.
+
+    Each segment has its own mean: bleaching and slow drift are not activity.
+    """
+    change = np.diff(fine[:, rows], axis=0)
+    steps[rows] += np.einsum("tyx,tyx->yx", change, change)
+    for frames in (fine, blobs):
+        frames[:, rows] -= frames[:, rows].mean(axis=0)
 
 
 def _keep_highest(top: NDArray[np.float32], frames: NDArray[np.float32]) -> None:

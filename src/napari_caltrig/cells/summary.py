@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_caltrig.cells.background import has_background
 from napari_caltrig.cells.input import averaged_bins, checked_movie, frame_blocks, read_frames
-from napari_caltrig.cells.motion import MotionEstimator
+from napari_caltrig.cells.motion import MotionEstimator, mean_of
 from napari_caltrig.cells.parallel import read_ahead
 from napari_caltrig.cells.resampling import Resampler
 from napari_caltrig.cells.statistics import RunningSummary, Summary
@@ -91,10 +91,11 @@ def summary_steps(
     background: Background = "auto",
     motion: Motion = "auto",
     keep_activity: bool = False,
+    keep_stack: bool = True,
 ) -> Steps[Summary]:
     """Do what `summarize` does, as a generator of steps; see there.
 
-    With `keep_activity` the summary has its `activity`.
+    With `keep_activity` the summary has its `activity`, without `keep_stack` an empty `stack`.
     """
     movie = checked_movie(movie)
     if not (np.isfinite(diameter) and diameter > 0):
@@ -112,7 +113,7 @@ def summary_steps(
     yield Step(0, len(blocks), "reading the movie")
     sample = _sample(movie) if "auto" in (background, motion) else []
     remove = background == "one-photon" or (
-        background == "auto" and has_background(np.concatenate(sample), diameter)
+        background == "auto" and has_background(mean_of(sample), diameter)
     )
     estimator = MotionEstimator(sample, diameter) if motion == "auto" else None
     size = bin_size(movie.shape[0], frame_rate)
@@ -124,6 +125,7 @@ def summary_steps(
         n_bins,
         remove_background=remove,
         keep_activity=keep_activity,
+        keep_stack=keep_stack,
     )
     frames = _SteadyFrames(estimator, movie.shape[1:])
     rest: NDArray[np.float32] | None = None
