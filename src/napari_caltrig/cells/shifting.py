@@ -73,7 +73,7 @@ def _moved_along(source: Frames, s: float, target: Frames) -> slice:
     n = len(source)
     whole = int(np.floor(s))
     rest = np.float32(s - whole)
-    low, high = max(-whole, 0), min(n - whole - (rest > 0), n)
+    low, high = max(-whole, 0), min(n - whole - int(rest > 0), n)
     if low >= high:
         return slice(0, 0)
     here, moved = source[low + whole : high + whole], target[low:high]

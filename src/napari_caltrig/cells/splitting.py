@@ -50,7 +50,7 @@ def split(
     first, second, extra = found.images.copy(), [], []
     traces = found.traces.copy()
     rows: list[int] = []
-    for i in np.flatnonzero(~_unchanged(found, whole)):
+    for i in np.flatnonzero(~_unchanged(found, whole)).tolist():
         parts = _in_two(field, found, left, i)
         if parts is None:
             continue

@@ -16,6 +16,7 @@ Image = NDArray[np.float32]
 
 STACK_FRAMES = 50  # Apthorpe et al. 2016: 50 frames, each the maximum ...
 MEANS_PER_FRAME = 6  # ... of 6 means
+RESOLUTION = 1e-5  # of the brightness
 ROWS_AT_ONCE = 32
 SEGMENT_PIXELS = 8_000_000  # binned pixels filtered at once (32 MB as float32)
 
@@ -175,7 +176,9 @@ class RunningSummary:
         zero = np.zeros(self.shape, np.float32)
         peak, blobs, snr, correlation, skewness = (zero.copy() for _ in range(5))
         typical = 0.0
-        if self._n >= 4:
+        # Of a movie that never changes, filters leave what they round.
+        changes = self._top[0].max() > RESOLUTION * np.abs(self._mean / n).max()
+        if self._n >= 4 and changes:
             variance = self._squares / n
             noise = np.sqrt(self._steps / (2 * max(self._n_differences, 1)))
             peak, blobs = np.maximum(self._top[0], 0), np.maximum(self._top_blobs[0], 0)
