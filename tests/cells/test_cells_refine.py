@@ -48,7 +48,7 @@ def test_two_cells_come_out_however_close(distance):
     order = np.argsort(found.centroids()[:, 1])
     centres = found.centroids()[order] - field.margin
     # Where two spots are nearly one, each keeps a little of the other.
-    assert np.abs(centres - np.array(places)).max() < max(1.0, distance / 2)
+    assert np.abs(centres - np.array(places)).max() < max(1.0, 0.55 * distance)
     for i, trace in zip(order, traces, strict=True):
         assert np.corrcoef(found.traces[i], trace)[0, 1] > (0.97 if distance > 3 else 0.9)
 
