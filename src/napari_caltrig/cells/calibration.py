@@ -80,7 +80,23 @@ def touched(found: Footprints, others: Footprints) -> NDArray[np.bool_]:
 
 def fit_calibration(candidates: list[Candidates], answers: list[NDArray[np.int8]]) -> Calibration:
     """Logistic regressions on candidates whose truth is known."""
-    fitted = []
+    active, still = (Logistic.fitted(*known) for known in _known(candidates, answers))
+    return Calibration(active, still)
+
+
+def refit_calibration(
+    base: Calibration, candidates: list[Candidates], answers: list[NDArray[np.int8]]
+) -> Calibration:
+    """Confidence that goes on learning; what few candidates say changes it little."""
+    active, still = _known(candidates, answers)
+    return Calibration(base.active.refitted(*active), base.still.refitted(*still))
+
+
+def _known(
+    candidates: list[Candidates], answers: list[NDArray[np.int8]]
+) -> list[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
+    """Features, and which are cells, of active and of still candidates that have an answer."""
+    known = []
     for names, active in ((ACTIVE_FEATURES, True), (STILL_FEATURES, False)):
         rows, real = [], []
         for group, answer in zip(candidates, answers, strict=True):
@@ -88,8 +104,8 @@ def fit_calibration(candidates: list[Candidates], answers: list[NDArray[np.int8]
             use = (group.active == active) & (answer >= 0) & possible
             rows.append(feature_matrix(group.values, names)[use])
             real.append(answer[use] == 1)
-        fitted.append(Logistic.fitted(np.concatenate(rows), np.concatenate(real)))
-    return Calibration(fitted[0], fitted[1])
+        known.append((np.concatenate(rows), np.concatenate(real)))
+    return known
 
 
 def calibration_error(confidence: NDArray[np.float64], real: NDArray[np.bool_]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -76,20 +76,58 @@ class Logistic:
             bias = float(np.log(share / (1 - share)))
             return cls(zero, (1.0,) * len(zero), zero, bias)
         mean, scale = features.mean(axis=0), np.maximum(features.std(axis=0), 0.01)
-        z = np.clip((features - mean) / scale, -4, 4)
+        penalty = np.append(np.full(features.shape[1], decay), 1e-3)
+        start = cls(tuple(mean), tuple(scale), (0.0,) * len(mean), 0.0)
+        return start._pulled(features, real, penalty)
+
+    def refitted(
+        self, features: NDArray[np.float64], real: NDArray[np.bool_], decay: float = 1.0
+    ) -> Logistic:
+        """Learn from more candidates: by the same method, `decay` pulls towards these weights."""
+        return self._pulled(features, real, np.full(len(self.weights) + 1, decay))
+
+    def _pulled(
+        self, features: NDArray[np.float64], real: NDArray[np.bool_], penalty: NDArray[np.float64]
+    ) -> Logistic:
+        z = np.clip((features - np.array(self.mean)) / np.array(self.scale), -4, 4)
         design = np.column_stack([z, np.ones(len(z))])
-        beta = np.zeros(design.shape[1])
-        penalty = np.append(np.full(z.shape[1], decay), 1e-3)
-        for _ in range(50):
-            p = 1 / (1 + np.exp(-np.clip(design @ beta, -30, 30)))
-            slope = design.T @ (real - p) - penalty * beta
-            bend = (design * (p * (1 - p))[:, None]).T @ design + np.diag(penalty)
-            step = np.linalg.solve(bend, slope)
-            beta += np.clip(step, -2, 2)
-            if np.abs(step).max() < 1e-8:
-                break
-        rounded = [tuple(round(float(v), 5) for v in part) for part in (mean, scale, beta)]
-        return cls(rounded[0], rounded[1], rounded[2][:-1], rounded[2][-1])
+        start = np.append(self.weights, self.bias)
+        beta = _logistic_fit(design, real, start, penalty)
+        mean, scale, weights = (_rounded(part) for part in (self.mean, self.scale, beta))
+        return Logistic(mean, scale, weights[:-1], weights[-1])
+
+
+def _logistic_fit(
+    design: NDArray[np.float64],
+    real: NDArray[np.bool_],
+    start: NDArray[np.float64],
+    penalty: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Most likely weights, each pulled towards where it starts, by Newton's method."""
+
+    def cost(beta: NDArray[np.float64]) -> float:
+        z = design @ beta
+        likely = np.logaddexp(0, z) - real * z
+        return float(likely.sum() + 0.5 * (penalty * (beta - start) ** 2).sum())
+
+    beta, now = start.copy(), cost(start)
+    for _ in range(100):
+        p = 1 / (1 + np.exp(-np.clip(design @ beta, -30, 30)))
+        slope = design.T @ (real - p) - penalty * (beta - start)
+        bend = (design * (p * (1 - p))[:, None]).T @ design + np.diag(penalty)
+        step = np.linalg.solve(bend, slope)
+        # Where all is sure the curve is flat, and a whole step leads astray.
+        while (then := cost(beta + step)) > now and np.abs(step).max() > 1e-9:
+            step = step / 2
+        beta, now = beta + step, then
+        if np.abs(step).max() < 1e-8:
+            break
+    return beta
+
+
+def _rounded(values: Iterable[float]) -> tuple[float, ...]:
+    """As a card holds them."""
+    return tuple(round(float(v), 5) for v in values)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from napari_caltrig.cells.results import (
     FoundCells,
     check_threshold,
     footprints_from_probabilities,
+    with_confidence,
 )
 from napari_caltrig.cells.rois import Candidates, collect_candidates
 from napari_caltrig.cells.summary import Summary, summary_steps
@@ -227,7 +228,7 @@ def probability_steps(
     candidates = yield from candidate_steps(maps, summary, movie.shape[1:], diameter, factor)
     summary = replace(summary, activity=None)  # it is large, and has done its work
     ready = CellProbabilities(maps.soma, diameter, card.threshold, name, summary, factor, None)
-    return _with_candidates(ready, candidates, _calibration(card))
+    return with_confidence(replace(ready, evidence=candidates), calibration_of(card))
 
 
 def candidate_steps(
@@ -257,29 +258,7 @@ def candidate_steps(
     return collect_candidates(maps, found, resampler, diameter, summary.has_activity)
 
 
-def _with_candidates(
-    result: CellProbabilities, candidates: Candidates, calibration: Calibration
-) -> CellProbabilities:
-    """The result with its candidates, the most confident first."""
-    confidence = candidates.confidence(calibration)
-    order = np.argsort(-confidence, kind="stable")
-    reasons = candidates.doubts()
-    names = ("soma", "centre", "snr", "fit", "skewness", "roundness")
-    found_by = np.where(candidates.active, "activity", "image")
-    return replace(
-        result,
-        candidates=Footprints(
-            candidates.weights[order], candidates.shape, scores=confidence[order]
-        ),
-        reasons=tuple(reasons[i] for i in order),
-        details={
-            "found_by": found_by[order],
-            **{name: candidates.values[name][order] for name in names},
-        },
-    )
-
-
-def _calibration(card: ModelCard) -> Calibration:
+def calibration_of(card: ModelCard) -> Calibration:
     """The model's own calibration, or that of the shipped model for one that has none."""
     stored = card.calibration or load_model("compact", "cells")[0].calibration
     return Calibration.from_card(stored)

@@ -11,7 +11,8 @@ from scipy import sparse
 
 from napari_caltrig.cells.labelled import LabelledField
 from napari_caltrig.cells.results import CellProbabilities, footprints_from_probabilities
-from napari_caltrig.cells.scoring import score_cells
+from napari_caltrig.cells.rois import Candidates
+from napari_caltrig.cells.scoring import matched_cells, score_cells
 from napari_caltrig.recording import Footprints
 
 HELD_OUT = 0.25  # of the width of a field, where there are too few fields to keep some back
@@ -98,11 +99,7 @@ def split_scores(
     totals = np.zeros(3, int)
     for part, result in zip(parts, results, strict=True):
         found = footprints_from_probabilities(result, threshold)
-        truth, unsure = part.field.cells, part.field.unsure
-        counted = part.held_out(truth) == held
-        if unsure is not None and len(unsure):
-            truth = Footprints(sparse.vstack([truth.to_csr(), unsure.to_csr()]), truth.shape)
-            counted = np.concatenate([counted, np.zeros(len(unsure), bool)])
+        truth, counted = _truth(part, held=held)
         kept = found.select(found.unit_ids[part.held_out(found) == held])
         rates = score_cells(kept, truth, counted=counted, iou=(0.5,))["scores"]["iou_0.5"]
         totals += [rates[key] for key in ("TP", "FP", "FN")]
@@ -113,6 +110,23 @@ def split_scores(
         "F1": round(2 * tp / max(2 * tp + fp + fn, 1), 3),
         "cells": tp + fn,
     }
+
+
+def answers(part: FieldPart, candidates: Candidates) -> NDArray[np.int8]:
+    """Per candidate of the side that is learned from 1 for a cell, 0 for none; else -1."""
+    found = Footprints(candidates.weights, candidates.shape)
+    verdict = matched_cells(found, *_truth(part, held=False))
+    return np.where(part.held_out(found), -1, verdict).astype(np.int8)
+
+
+def _truth(part: FieldPart, *, held: bool) -> tuple[Footprints, NDArray[np.bool_]]:
+    """Every cell of a field, and which are judged and on that side of the split."""
+    truth, unsure = part.field.cells, part.field.unsure
+    counted = part.held_out(truth) == held
+    if unsure is not None and len(unsure):
+        truth = Footprints(sparse.vstack([truth.to_csr(), unsure.to_csr()]), truth.shape)
+        counted = np.concatenate([counted, np.zeros(len(unsure), bool)])
+    return truth, counted
 
 
 def described_parts(parts: Sequence[FieldPart]) -> Mapping[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_caltrig.cells.calibration import refit_calibration
 from napari_caltrig.cells.channels import N_STILL, channels_of
 from napari_caltrig.cells.crops import VIEWS, channel_crop
 from napari_caltrig.cells.examples import N_RAYS, Example, View, targets
-from napari_caltrig.cells.finding import probability_steps
+from napari_caltrig.cells.finding import calibration_of, probability_steps
 from napari_caltrig.cells.held_out import (
     FieldPart,
+    answers,
     best_threshold,
     cut_to,
     described_parts,
@@ -27,7 +29,7 @@ from napari_caltrig.cells.inference import NETWORK_DIAMETER, load_network
 from napari_caltrig.cells.labelled import LabelledField, at_scale, median_diameter
 from napari_caltrig.cells.losses import compact_loss
 from napari_caltrig.cells.paper_training import PAPER_MODELS, PaperConfig, paper_training_steps
-from napari_caltrig.cells.results import CellProbabilities
+from napari_caltrig.cells.results import CellProbabilities, with_confidence
 from napari_caltrig.steps import Progress, Step, Steps, run
 from napari_caltrig.weights import ModelCard, load_model, save_model
 
@@ -89,7 +91,8 @@ def train_on_own(
     -------
     Path
         The ``.safetensors`` file. ``scores`` of its card: precision, recall and F1 (IoU 0.5) on
-        what was held out, before and after.
+        what was held out, before and after; ``training["learned"]``: ``"network and
+        confidence"``, ``"confidence"`` alone or ``"nothing"``, whichever holds best there.
 
     Raises
     ------
@@ -104,7 +107,7 @@ def own_training_steps(
 ) -> Steps[Path]:
     """Do what `train_on_own` does, as a generator of steps."""
     diameter = median_diameter(fields)
-    card, _ = load_model(config.base, "cells")
+    card, tensors = load_model(config.base, "cells")
     name = config.name or f"{Path(config.base).stem}-own"
     parts = split_fields(fields)
     if card.architecture in PAPER_MODELS:
@@ -113,7 +116,7 @@ def own_training_steps(
     for part in parts:
         before.append((yield from _probabilities(part.field, config.base, diameter)))
     network = yield from _optimize(config, parts, before)
-    tensors = {k: v.detach().cpu().numpy() for k, v in network.state_dict().items()}
+    learned = {k: v.detach().cpu().numpy() for k, v in network.state_dict().items()}
     trained = replace(
         card,
         name=name,
@@ -133,15 +136,57 @@ def own_training_steps(
     )
     after = []
     with TemporaryDirectory() as making:  # no half-finished model in the menus
-        path = str(save_model(trained, tensors, Path(making)))
+        path = str(save_model(trained, learned, Path(making)))
         for part in parts:
             after.append((yield from _probabilities(part.field, path, diameter)))
-    threshold = best_threshold(parts, after, card.threshold)
-    scores = {
-        "held out, before": split_scores(parts, before, card.threshold),
-        "held out, after": split_scores(parts, after, threshold),
-    }
-    return save_model(replace(trained, threshold=threshold, scores=scores), tensors, folder)
+    ways = [
+        _Way.refitted("network and confidence", parts, after, learned, card),
+        _Way.refitted("confidence", parts, before, tensors, card),
+        _Way("nothing", tensors, card, split_scores(parts, before, card.threshold)),
+    ]
+    # What few cells teach can do harm: kept is what holds on cells that nothing was learned from.
+    best = max(ways, key=lambda way: way.score["F1"])
+    scores = {"held out, before": ways[-1].score, "held out, after": best.score}
+    own = replace(
+        trained,
+        threshold=best.card.threshold,
+        calibration=best.card.calibration,
+        training={**trained.training, "learned": best.name},
+        scores=scores,
+    )
+    return save_model(own, best.tensors, folder)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One way to go on from the base, and how it does on what was held out."""
+
+    name: str
+    tensors: Mapping[str, NDArray[Any]]
+    card: ModelCard
+    score: dict[str, float]
+
+    @classmethod
+    def refitted(
+        cls,
+        name: str,
+        parts: Sequence[FieldPart],
+        results: Sequence[CellProbabilities],
+        tensors: Mapping[str, NDArray[Any]],
+        card: ModelCard,
+    ) -> _Way:
+        """Confidence and threshold learned from the results of a network."""
+        known = [
+            (result.evidence, answers(part, result.evidence))
+            for part, result in zip(parts, results, strict=True)
+            if result.evidence is not None
+        ]
+        candidates, judged = (list(each) for each in zip(*known, strict=True))
+        calibration = refit_calibration(calibration_of(card), candidates, judged)
+        surer = [with_confidence(result, calibration) for result in results]
+        threshold = best_threshold(parts, surer, card.threshold)
+        own = replace(card, threshold=threshold, calibration=calibration.to_card())
+        return cls(name, tensors, own, split_scores(parts, surer, threshold))
 
 
 def _paper_steps(

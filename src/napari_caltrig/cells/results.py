@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,6 +17,9 @@ from napari_caltrig.recording import Footprints
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from napari_caltrig.cells.confidence import Calibration
+    from napari_caltrig.cells.rois import Candidates
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +49,9 @@ class CellProbabilities:
         Per candidate why it is rejected when its confidence is below the threshold.
     details
         Per candidate what its confidence rests on, by name; see `rois`.
+    evidence
+        The candidates in the order they were found, with all that another confidence could be
+        computed from; see `with_confidence`.
     """
 
     probability: NDArray[np.float32]
@@ -58,6 +64,7 @@ class CellProbabilities:
     paper: PaperOutlines | None = None
     reasons: tuple[str, ...] = ()
     details: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    evidence: Candidates | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -129,6 +136,35 @@ class FoundCells(NamedTuple):
     cells: Footprints
     rejected: Footprints
     rois: pd.DataFrame
+
+
+def with_confidence(result: CellProbabilities, calibration: Calibration) -> CellProbabilities:
+    """The result with the confidence of its candidates, the most confident first.
+
+    Raises
+    ------
+    ValueError
+        If it has no `evidence`: only the compact network gives candidates.
+    """
+    candidates = result.evidence
+    if candidates is None:
+        raise ValueError(f"the model {result.model!r} has no candidates")
+    confidence = candidates.confidence(calibration)
+    order = np.argsort(-confidence, kind="stable")
+    reasons = candidates.doubts()
+    names = ("soma", "centre", "snr", "fit", "skewness", "roundness")
+    found_by = np.where(candidates.active, "activity", "image")
+    return replace(
+        result,
+        candidates=Footprints(
+            candidates.weights[order], candidates.shape, scores=confidence[order]
+        ),
+        reasons=tuple(reasons[i] for i in order),
+        details={
+            "found_by": found_by[order],
+            **{name: candidates.values[name][order] for name in names},
+        },
+    )
 
 
 def footprints_from_probabilities(
