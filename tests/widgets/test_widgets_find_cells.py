@@ -7,7 +7,7 @@ import pytest
 
 from napari_caltrig import Footprints
 from napari_caltrig.cells import TraceRecipe
-from napari_caltrig.curation import RemoveMissedCells, SetStatus
+from napari_caltrig.curation import RemoveMissedCells, SetMovieTraces, SetStatus
 from napari_caltrig.viewer import rois as roi_layer
 
 pytestmark = pytest.mark.gui
@@ -81,6 +81,22 @@ def test_accepting_says_how_traces_are_taken_and_undo_takes_it_back(workspace, f
     assert session.curation.movie_traces == TraceRecipe("demixed", 0.7)
     session.undo()
     assert session.curation.movie_traces == TraceRecipe()
+
+
+def test_traces_chosen_elsewhere_are_shown(workspace, found):
+    session = workspace.session
+    session.do(SetMovieTraces(TraceRecipe("weighted", 0.3)))
+    found.traces_button.menu().aboutToShow.emit()
+    assert found.traces.recipe == TraceRecipe("weighted", 0.3)
+    found.traces.method.setCurrentIndex(2)
+    found.traces.method.activated.emit(2)
+    found.traces_button.menu().aboutToShow.emit()
+    assert found.traces.recipe == TraceRecipe("demixed", 0.3)
+    found.select_rois(found.rois.unit_ids[:1].tolist())
+    found.accept.click()
+    session.do(SetMovieTraces(TraceRecipe("average")))
+    found.traces_button.menu().aboutToShow.emit()
+    assert found.traces.recipe == TraceRecipe("average")
 
 
 def test_motion_that_was_found_is_taken_out_of_the_traces(viewer, workspace, found):

@@ -76,6 +76,9 @@ class FindCells(TabbedPanel):
             self.editor.undo,
         )
         self.traces = MovieTracesForm()
+        self.traces_button = PopupButton(
+            "Traces", self.traces, "How traces of accepted cells come from the movie"
+        )
         self._traces_chosen = False
         self.table = RoiTable()
         self.summary = note("Choose a movie or an image and press “Find cells”.")
@@ -94,6 +97,7 @@ class FindCells(TabbedPanel):
             (self.below.toggled, self._show_below),
             (self.tools.tool_changed, self._set_tool),
             (self.traces.changed, self._choose_traces),
+            (self.traces_button.menu().aboutToShow, self._show_traces),
         )
         napari_viewer.mouse_drag_callbacks.append(self._on_mouse)
         self._list_movies()
@@ -139,9 +143,7 @@ class FindCells(TabbedPanel):
         row = QHBoxLayout()
         row.addWidget(self.accept)
         row.addWidget(self.accept_new)
-        row.addWidget(
-            PopupButton("Traces", self.traces, "How traces of accepted cells come from the movie")
-        )
+        row.addWidget(self.traces_button)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
         layout.addWidget(self.summary)
@@ -223,7 +225,7 @@ class FindCells(TabbedPanel):
         if rois is None or proposals is None:
             return
         self._enable()
-        self.traces.show_recipe(self._recipe(self._session()))
+        self._show_traces()
         table = roi_layer.roi_table(rois, self._session(), proposals)
         self._layer = roi_layer.show_rois(self._viewer, self._movie, rois, table)
         self.table.set_table(table)
@@ -342,11 +344,15 @@ class FindCells(TabbedPanel):
         recipe = self._recipe(session)
         unit_ids = attempt(lambda: roi_layer.accept_rois(session, rois, chosen, recipe))
         if unit_ids is not None:
+            self._traces_chosen = False  # the session has it now
             self._show_rois([])
             session.select(unit_ids)
 
     def _choose_traces(self) -> None:
         self._traces_chosen = True
+
+    def _show_traces(self) -> None:
+        self.traces.show_recipe(self._recipe(self._session()))
 
     def _recipe(self, session: Session | None) -> TraceRecipe:
         """What the person chose, else what the session has; with the motion that was found."""
