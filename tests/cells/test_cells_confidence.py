@@ -55,6 +55,19 @@ def test_a_regression_finds_the_odds_it_was_made_with():
     assert calibration_error(fitted(features), rng.random(4000) < p)["ece"] < 0.03
 
 
+def test_a_regression_goes_on_learning_and_few_examples_change_little():
+    rng = np.random.default_rng(1)
+    features = rng.normal(0, 1, (400, 2))
+    sure = Logistic((0.0, 0.0), (1.0, 1.0), (0.0, 0.0), 9.0)  # of everything
+    real = features[:, 0] > 0
+    assert sure.refitted(features[:0], real[:0]) == sure
+    few = sure.refitted(features[:3], real[:3])(features)
+    many = sure.refitted(features, real)(features)
+    assert few.min() > 0.5
+    assert np.mean((many > 0.5) == real) > 0.95
+    assert np.mean(many) == pytest.approx(real.mean(), abs=0.05)
+
+
 def test_a_regression_without_examples_gives_the_average():
     assert Logistic.fitted(np.zeros((0, 3)), np.zeros(0, bool))(np.ones((2, 3))) == pytest.approx(
         0.5

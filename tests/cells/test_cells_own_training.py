@@ -59,6 +59,24 @@ def test_a_model_learns_what_it_did_not_know(tmp_path):
     assert len(find_cells(dark_cells().movie[0], diameter=10.0, model=path)) > 10
 
 
+def test_a_model_never_ends_worse_on_what_was_held_out(tmp_path):
+    sim = simulated()
+    wrong = Footprints(sim.masks.to_csr()[::3], sim.masks.shape)  # two cells of three left out
+    field = LabelledField("a", sim.movie, wrong, frame_rate=sim.frame_rate)
+    config = OwnConfig(name="mine", n_steps=20, batch=2, learning_rate=1e-2)
+    card, _ = load_model(train_on_own([field], config, tmp_path), "cells")
+    before, after = (card.scores[f"held out, {when}"] for when in ("before", "after"))
+    assert after["F1"] >= before["F1"]
+    learned = card.training["learned"]
+    assert learned in ("network and confidence", "confidence", "nothing")
+    assert (after == before) == (learned == "nothing")
+    assert f"learned: {learned}" in card.described_scores()
+    found = find_cells(
+        sim.movie, frame_rate=sim.frame_rate, diameter=10.0, model=tmp_path / "mine.safetensors"
+    )
+    assert len(found) <= len(sim.masks)
+
+
 def test_networks_of_2016_go_on_learning_too(tmp_path):
     sim = simulated()
     field = LabelledField("a", sim.movie, sim.masks, frame_rate=sim.frame_rate)

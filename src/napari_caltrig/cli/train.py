@@ -128,10 +128,8 @@ def onsets(batches: int | None, seed: int, folder: Path) -> None:
 def _print_scores(path: Path, kind: Kind = "transients") -> None:
     from napari_caltrig.weights import load_model
 
-    for what, score in load_model(path, kind)[0].scores.items():
-        if isinstance(score, dict):
-            score = ", ".join(f"{key} {value}" for key, value in score.items())
-        click.echo(f"{what}: {score}")
+    for line in load_model(path, kind)[0].described_scores():
+        click.echo(line)
 
 
 @train.command()

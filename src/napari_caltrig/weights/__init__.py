@@ -76,6 +76,17 @@ class ModelCard:
     calibration: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
 
+    def described_scores(self) -> list[str]:
+        """What was measured, a line each, and what of the base had to change for it."""
+        lines = []
+        for what, score in self.scores.items():
+            if isinstance(score, Mapping):
+                score = ", ".join(f"{key} {value}" for key, value in score.items())
+            lines.append(f"{what}: {score}")
+        if "learned" in self.training:
+            lines.append(f"learned: {self.training['learned']}")
+        return lines
+
 
 def user_models_folder() -> Path:
     """Folder of the user's own models; not created here."""

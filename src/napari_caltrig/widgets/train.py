@@ -224,11 +224,7 @@ class Train(TabbedPanel):
         card, _ = load_model(path, "transients")
         models.changed.emit()
         lines = [f"<b>{card.name}</b> is in the menus now."]
-        for what, score in card.scores.items():
-            if isinstance(score, dict):
-                score = f"{score['before']} before, {score['after']} after"
-            lines.append(f"{what}: {score}")
-        self.result.setText("<br>".join(lines))
+        self.result.setText("<br>".join([*lines, *card.described_scores()]))
         self.result.setToolTip(str(path))
         self._show_unfinished()
 

@@ -186,11 +186,7 @@ class TrainCells(TabbedPanel):
         card, _ = load_model(path, "cells")
         models.changed.emit()
         lines = [f"<b>{card.name}</b> is in the menu of “Find cells” now."]
-        for what, score in card.scores.items():
-            if isinstance(score, dict):
-                score = ", ".join(f"{key} {value}" for key, value in score.items())
-            lines.append(f"{what}: {score}")
-        self.result.setText("<br>".join(lines))
+        self.result.setText("<br>".join([*lines, *card.described_scores()]))
         self.result.setToolTip(str(path))
 
     # The end -----------------------------------------------------------------
