@@ -11,6 +11,7 @@ from napari_caltrig.cells.channels import channels_of
 from napari_caltrig.cells.inference import NETWORK_DIAMETER, compact_maps
 from napari_caltrig.cells.input import sample_frames
 from napari_caltrig.cells.instances import cells_from_maps, select_cells
+from napari_caltrig.cells.resampling import Resampler
 from napari_caltrig.cells.summary import summary_steps
 from napari_caltrig.recording import Footprints
 from napari_caltrig.steps import Step, Steps
@@ -93,8 +94,8 @@ def _sure_cells(
     summary = yield from summary_steps(
         frames, diameter=diameter, factor=factor, background="none", motion="none"
     )
-    shape = (frames.shape[1], frames.shape[2])
-    maps = yield from compact_maps(network, channels_of(summary), summary.valid, shape, factor)
+    resampler = Resampler((frames.shape[1], frames.shape[2]), factor)
+    maps = yield from compact_maps(network, channels_of(summary), summary.valid, resampler, factor)
     return select_cells(cells_from_maps(maps, diameter), SURE)
 
 

@@ -222,17 +222,16 @@ def probability_steps(
         return CellProbabilities(
             probability, diameter, card.threshold, name, summary, factor, None, outlines
         )
-    maps = yield from compact_maps(
-        network, channels_of(summary), summary.valid, movie.shape[1:], factor
-    )
-    candidates = yield from candidate_steps(maps, summary, movie.shape[1:], diameter, factor)
+    resampler = Resampler(movie.shape[1:], factor, summary.offset)
+    maps = yield from compact_maps(network, channels_of(summary), summary.valid, resampler, factor)
+    candidates = yield from candidate_steps(maps, summary, resampler, diameter, factor)
     summary = replace(summary, activity=None)  # it is large, and has done its work
     ready = CellProbabilities(maps.soma, diameter, card.threshold, name, summary, factor, None)
     return with_confidence(replace(ready, evidence=candidates), calibration_of(card))
 
 
 def candidate_steps(
-    maps: CellMaps, summary: Summary, shape: tuple[int, int], diameter: float, factor: float
+    maps: CellMaps, summary: Summary, resampler: Resampler, diameter: float, factor: float
 ) -> Steps[Candidates]:
     """Candidates of the network and of the activity together, as a generator of steps.
 
@@ -242,8 +241,8 @@ def candidate_steps(
         Of the network.
     summary
         With its activity, if there is any.
-    shape
-        Of the movie in pixels (Y, X).
+    resampler
+        Between the movie's scale and the network's.
     diameter
         Cell diameter in pixels of the movie.
     factor
@@ -254,7 +253,6 @@ def candidate_steps(
     if stack is not None and summary.has_activity:
         stack[~summary.valid] = 0
         found = yield from component_steps(stack, diameter * factor)
-    resampler = Resampler(shape, factor)
     return collect_candidates(maps, found, resampler, diameter, summary.has_activity)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -60,7 +61,7 @@ def compact_maps(
     network: nn.Module,
     channels: NDArray[np.float32],
     valid: NDArray[np.bool_],
-    shape: tuple[int, int],
+    resampler: Resampler,
     factor: float,
 ) -> Steps[CellMaps]:
     """Run the compact network and bring its maps to the movie's scale.
@@ -73,15 +74,16 @@ def compact_maps(
         At the network's scale, (channels, Y, X).
     valid
         Where cells may be, (Y, X) of the network's scale.
-    shape
-        Of the movie in pixels (Y, X).
+    resampler
+        Between the movie's scale and the network's.
     factor
         Network pixels per movie pixel.
     """
     maps = yield from unet_maps(network, channels)
     maps[:2] *= valid & channels.any(axis=0)
     seeds = find_seeds(maps[1], maps[4:], NETWORK_DIAMETER, factor)
-    large = Resampler(shape, factor).to_movie(maps[[0, 2, 3]])
+    seeds = replace(seeds, position=seeds.position + np.array(resampler.offset))
+    large = resampler.to_movie(maps[[0, 2, 3]])
     return CellMaps(large[0], large[1:] * np.float32(NETWORK_DIAMETER / factor), seeds, maps[1])
 
 

@@ -158,11 +158,16 @@ def _read_split(folder: Path) -> list[LabelledField]:
     return fields
 
 
-def at_scale(cells: Footprints, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Masks (cells, Y, X) of footprints on a field of another number of pixels."""
+def at_scale(
+    cells: Footprints, shape: tuple[int, int], offset: tuple[float, float] = (0.0, 0.0)
+) -> NDArray[np.bool_]:
+    """Masks (cells, Y, X) of footprints on a field of another number of pixels.
+
+    `offset` is that of the `Summary` whose images they are to fit.
+    """
     index = [
-        np.clip(((np.arange(n) + 0.5) * m / n).astype(int), 0, m - 1)
-        for n, m in zip(shape, cells.shape, strict=True)
+        np.clip(((np.arange(n) + 0.5) * m / n + o).astype(int), 0, m - 1)
+        for n, m, o in zip(shape, cells.shape, offset, strict=True)
     ]
     columns = (index[0][:, None] * cells.shape[1] + index[1]).ravel()
     binary = cells.binarized(0.5).tocsc()[:, columns]

@@ -278,11 +278,12 @@ def _views(part: FieldPart, result: CellProbabilities) -> dict[View, tuple[Any, 
     """Inputs and targets of one field, as `training.channel_crop` takes them."""
     summary = result.summary
     shape = (summary.mean.shape[0], summary.mean.shape[1])
-    labels = _Labels.of(at_scale(part.field.cells, shape))
+    labels = _Labels.of(at_scale(part.field.cells, shape, summary.offset))
     maps, weight = targets(cast("Example", labels), "all")
     weight[~summary.valid] = 0
     if part.field.unsure is not None and len(part.field.unsure):
-        weight[at_scale(part.field.unsure, shape).any(axis=0) & (labels.cells == 0)] = 0
+        hidden = at_scale(part.field.unsure, shape, summary.offset).any(axis=0)
+        weight[hidden & (labels.cells == 0)] = 0
     if part.held is not None:
         scale = shape[1] / part.field.cells.shape[1]
         # What touches the held-out side is left out, too.

@@ -63,7 +63,7 @@ def paper_map_steps(
     if not stack.any():
         return np.zeros(shape, np.float32)
     probability = yield from apthorpe_probability(network, stack)
-    return Resampler(shape, factor).to_movie(probability * summary.valid)
+    return Resampler(shape, factor, summary.offset).to_movie(probability * summary.valid)
 
 
 def outlines_of(
@@ -76,6 +76,6 @@ def outlines_of(
     """How a model outlines cells: as it was tuned, else as published."""
     values = card.training.get("outlines", {})
     shape = (probability.shape[0], probability.shape[1])
-    image = Resampler(shape, factor).to_movie(image_for_wand(summary))
+    image = Resampler(shape, factor, summary.offset).to_movie(image_for_wand(summary))
     outliner = Outliner(probability, image, diameter)
     return PaperOutlines(outliner, OutlineParameters.from_card(values))

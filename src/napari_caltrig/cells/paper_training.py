@@ -219,7 +219,7 @@ def field_steps(
         field.movie, diameter=diameter, frame_rate=field.frame_rate, factor=factor
     )
     shape = (summary.mean.shape[0], summary.mean.shape[1])
-    masks = at_scale(field.cells, shape)
+    masks = at_scale(field.cells, shape, summary.offset)
     y, x = np.indices(shape)
     disks = np.zeros(shape, bool)
     for cy, cx in _centres(masks):
@@ -227,7 +227,7 @@ def field_steps(
     weight = summary.valid.astype(np.float32)
     counted = np.ones(len(masks), bool)
     if field.unsure is not None and len(field.unsure):
-        unsure = at_scale(field.unsure, shape)
+        unsure = at_scale(field.unsure, shape, summary.offset)
         weight[unsure.any(axis=0) & ~disks] = 0
         masks = np.concatenate([masks, unsure])
         counted = np.concatenate([counted, np.zeros(len(unsure), bool)])

@@ -13,7 +13,6 @@ from scipy import sparse
 
 from napari_caltrig.cells.channels import channels_of
 from napari_caltrig.cells.finding import footprints_from_probabilities
-from napari_caltrig.cells.resampling import Resampler
 from napari_caltrig.cells.wand import wand_image
 from napari_caltrig.recording import Footprints
 
@@ -197,7 +196,7 @@ class Proposals:
 def growing_image(found: CellProbabilities) -> NDArray[np.float32]:
     """The image in which cells are grown from a click, at the movie's scale (Y, X)."""
     image = wand_image(channels_of(found.summary))
-    return Resampler(found.shape, found.factor).to_movie(image)
+    return found.resampler.to_movie(image)
 
 
 def reasons_table(below: Footprints, reasons: Sequence[str]) -> pd.DataFrame:

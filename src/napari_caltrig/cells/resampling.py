@@ -18,6 +18,9 @@ class Resampler:
         Field of view in pixels (Y, X).
     factor
         Network pixels per movie pixel.
+    offset
+        How far (y, x) what the network sees lies from its place in the movie, in pixels of the
+        movie; images come back to their places.
 
     Notes
     -----
@@ -25,11 +28,13 @@ class Resampler:
     interpolates linearly; both are one sparse matrix per axis.
     """
 
-    def __init__(self, shape: tuple[int, int], factor: float) -> None:
-        self.shape = shape
+    def __init__(
+        self, shape: tuple[int, int], factor: float, offset: tuple[float, float] = (0.0, 0.0)
+    ) -> None:
+        self.shape, self.offset = shape, offset
         self.resized = tuple(max(round(n * factor), 8) for n in shape)
         self._down = [_operator(n, m) for n, m in zip(shape, self.resized, strict=True)]
-        self._up = [_operator(m, n) for n, m in zip(shape, self.resized, strict=True)]
+        self._up = [_operator(m, n, o) for n, m, o in zip(shape, self.resized, offset, strict=True)]
 
     @cached_property
     def _dense_up(self) -> list[NDArray[np.float32] | None]:
@@ -65,8 +70,9 @@ class Resampler:
             n_out, n_in = self.shape[axis], self.resized[axis]
             first, last = max(corner[axis], 0), min(corner[axis] + window.shape[axis], n_in)
             part = np.take(part, np.arange(first, last) - corner[axis], axis=axis)
-            low = max(int(first * n_out / n_in) - 1, 0)
-            high = min(int(np.ceil(last * n_out / n_in)) + 1, n_out)
+            moved = self.offset[axis]
+            low = min(max(int(np.floor(first * n_out / n_in + moved)) - 1, 0), n_out)
+            high = max(min(int(np.ceil(last * n_out / n_in + moved)) + 1, n_out), low)
             start.append(low)
             up = self._dense_up[axis]
             if up is None:
@@ -77,13 +83,13 @@ class Resampler:
         return (start[0], start[1]), np.asarray(part, dtype=np.float32)
 
 
-def _operator(n_in: int, n_out: int) -> sparse.csr_array | None:
-    """Matrix (n_out, n_in) that resizes one axis; None where nothing changes."""
-    if n_in == n_out:
+def _operator(n_in: int, n_out: int, offset: float = 0.0) -> sparse.csr_array | None:
+    """Matrix (n_out, n_in) that resizes one axis and moves it; None where nothing changes."""
+    if n_in == n_out and not offset:
         return None
     scale = n_in / n_out
     width = max(scale, 1.0)  # triangle of at least one old pixel
-    centres = (np.arange(n_out) + 0.5) * scale - 0.5
+    centres = np.clip((np.arange(n_out) - offset + 0.5) * scale - 0.5, -0.5, n_in - 0.5)
     reach = int(np.ceil(width)) + 1
     taps = np.floor(centres)[:, None].astype(int) + np.arange(-reach, reach + 1)
     weights = np.clip(1 - np.abs(taps - centres[:, None]) / width, 0, None)

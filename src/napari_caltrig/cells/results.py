@@ -71,6 +71,11 @@ class CellProbabilities:
         """Field of view in pixels (Y, X)."""
         return self.probability.shape[0], self.probability.shape[1]
 
+    @property
+    def resampler(self) -> Resampler:
+        """Between the movie's scale and that of the summary images."""
+        return Resampler(self.shape, self.factor, self.summary.offset)
+
     def summary_image(self, name: str) -> NDArray[np.float32]:
         """One of the summary images at the movie's scale, (Y, X).
 
@@ -80,7 +85,7 @@ class CellProbabilities:
             ``"mean"``, ``"peak"``, ``"blobs"``, ``"snr"``, ``"correlation"``
             or ``"skewness"``; see `Summary`.
         """
-        return Resampler(self.shape, self.factor).to_movie(getattr(self.summary, name))
+        return self.resampler.to_movie(getattr(self.summary, name))
 
     def rois(self, threshold: float | None = None) -> pd.DataFrame:
         """Every candidate, accepted or not, as a table; fast, nothing is computed again.

@@ -219,7 +219,7 @@ def _add_shapes(
         values["size"][i] = len(pixels) / disk
         values["roundness"][i] = axis_ratio(y, x)
         values["soma"][i] = soma[pixels].mean()
-        place = (np.array([y.mean(), x.mean()]) + 0.5) * scale - 0.5
+        place = (np.array([y.mean(), x.mean()]) - resampler.offset + 0.5) * scale - 0.5
         at = np.clip(np.rint(place).astype(int), 0, np.array(centre.shape) - 1)
         values["centre"][i] = centre[at[0], at[1]]
         cut[i] = y.min() == 0 or x.min() == 0 or y.max() == shape[0] - 1 or x.max() == shape[1] - 1

@@ -58,10 +58,13 @@ class Summary:
         one-photon movies need it; None where it was left. The images of
         activity are of the high-passed movie in any case, `mean` is not.
     motion
-        Displacement (y, x) of the tissue in each frame in pixels of the movie,
-        (frames, 2); None where it was not, or could not be, measured.
+        Displacement (y, x) of the tissue in each frame from where it mostly is, in pixels of
+        the movie, (frames, 2); None where it was not, or could not be, measured.
     n_corrected
         Frames whose displacement was taken out.
+    offset
+        How far (y, x) these images lie from where the tissue mostly is, in pixels of the movie:
+        the first frames that are compared decide on the one, all frames on the other.
     activity
         Rise above a slow baseline of at most 600 of the spatially high-passed frames,
         (Y, X, frames); None if it was not asked for.
@@ -81,6 +84,7 @@ class Summary:
     background: Image | None = None
     motion: NDArray[np.float32] | None = None
     n_corrected: int = 0
+    offset: tuple[float, float] = (0.0, 0.0)
     activity: NDArray[np.float32] | None = None
 
     @property
@@ -169,6 +173,7 @@ class RunningSummary:
         *,
         motion: NDArray[np.float32] | None = None,
         n_corrected: int = 0,
+        offset: tuple[float, float] = (0.0, 0.0),
     ) -> Summary:
         """Return the summary of everything added, with what was done to the frames before."""
         self._flush()
@@ -205,6 +210,7 @@ class RunningSummary:
             background=self._background(),
             motion=motion,
             n_corrected=n_corrected,
+            offset=offset,
             activity=self._activity.result() if self._activity is not None else None,
         )
 

@@ -135,7 +135,9 @@ def summary_steps(
         statistics.add(resampler.to_network(frames.filled(bins)))
         yield Step(i + 1, len(blocks), "reading the movie")
     kept = resampler.to_network(frames.valid.astype(np.float32)) > 0.99
-    return statistics.result(kept, motion=frames.motion, n_corrected=frames.n_corrected)
+    return statistics.result(
+        kept, motion=frames.motion, n_corrected=frames.n_corrected, offset=frames.offset
+    )
 
 
 def bin_size(n_frames: int, frame_rate: float | None) -> int:
@@ -176,7 +178,17 @@ class _SteadyFrames:
     @property
     def motion(self) -> NDArray[np.float32] | None:
         """Displacement per frame, (frames, 2); None if it cannot be told."""
-        return np.concatenate(self._shifts) if self._shifts else None
+        if not self._shifts:
+            return None
+        return np.concatenate(self._shifts) - np.array(self.offset, np.float32)
+
+    @property
+    def offset(self) -> tuple[float, float]:
+        """Where the tissue mostly is, as seen from where the steady frames have it."""
+        if self._estimator is None or not self._estimator.moving or not self._shifts:
+            return 0.0, 0.0
+        y, x = np.median(np.concatenate(self._shifts), axis=0)
+        return float(y), float(x)
 
 
 def _sample(movie: Any) -> list[NDArray[np.float32]]:
