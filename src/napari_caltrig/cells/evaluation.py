@@ -48,12 +48,15 @@ def calibrate(network: nn.Module, examples: Iterable[Example]) -> Calibration:
 
 
 def evaluate_on_examples(
-    network: nn.Module, examples: list[Example], calibration: Calibration
+    network: nn.Module,
+    examples: list[Example],
+    calibration: Calibration,
+    threshold: float | None = None,
 ) -> tuple[float, dict[str, Any]]:
-    """A threshold with nearly the best pooled F1 at IoU 0.5, and the scores there.
+    """Scores at a threshold, by default at one with nearly the best pooled F1 at IoU 0.5.
 
-    The middle of all that are: the curve is flat near its top, and where on it the very best
-    lies is chance.
+    That is the middle of all that are: the curve is flat near its top, and where on it the very
+    best lies is chance.
 
     Parameters
     ----------
@@ -63,11 +66,13 @@ def evaluate_on_examples(
         Not seen in training.
     calibration
         Its confidence.
+    threshold
+        Lowest confidence of a cell.
 
     Returns
     -------
     threshold : float
-        F1 is within 0.008 of the best on these examples.
+        As given, or one whose F1 is within 0.008 of the best on these examples.
     scores : dict
         Pooled precision, recall and F1 at IoU 0.5 and by centroid there, and how far the
         confidence is from the share of cells.
@@ -84,11 +89,12 @@ def evaluate_on_examples(
         confidence.append(sure[told])
         real.append(answer[told] == 1)
     table = []
-    for threshold in THRESHOLDS:
+    levels = THRESHOLDS if threshold is None else np.array([threshold])
+    for level in levels:
         counts = {"iou_0.5": np.zeros(3, int), "centroid": np.zeros(3, int)}
         for find, example in zip(finders, examples, strict=True):
             counted = example.seen("all")
-            scored = score_cells(find(float(threshold)), example.masks, counted=counted, iou=(0.5,))
+            scored = score_cells(find(float(level)), example.masks, counted=counted, iou=(0.5,))
             for name, total in counts.items():
                 total += [scored["scores"][name][key] for key in ("TP", "FP", "FN")]
         table.append({name: _rates(*(int(v) for v in total)) for name, total in counts.items()})
@@ -97,7 +103,7 @@ def evaluate_on_examples(
     chosen = int(near[len(near) // 2])
     scores: dict[str, Any] = {"fields": len(examples), **table[chosen]}
     scores["calibration"] = calibration_error(np.concatenate(confidence), np.concatenate(real))
-    return float(THRESHOLDS[chosen]), {"simulated fields": scores}
+    return float(levels[chosen]), {"simulated fields": scores}
 
 
 def _rates(tp: int, fp: int, fn: int) -> dict[str, float]:

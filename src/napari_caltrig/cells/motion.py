@@ -28,8 +28,9 @@ WINDOW_PX = 256  # they are cut to this size
 GOOD_ERROR_PX = 0.25  # no need to average
 AVERAGES = 1, 2, 4, 8  # consecutive frames that one measurement may rest on
 ROUNDS = 3
+ENOUGH_FRAMES, LEARN_EVERY = 1000, 48  # frames: until when, and how often, templates get better
 SETTLED_PX = 0.1  # compared pixels; measurements that change less need no better template
-TAPER = 0.1
+TAPER = 0.05
 FRAMES_AT_ONCE = 8
 
 
@@ -111,6 +112,7 @@ class MotionEstimator:
         self._band = _band(cut.shape[1:], self._scale)
         self._weight = self._band
         self._limit = LARGEST_STILL_PX
+        self._n_seen = self._n_learned = 0
         # What the window would cut out of a bright, still background looks like a still cell.
         wide = ndimage.gaussian_filter(cut.mean(axis=0), 1.5 * self._scale, mode="nearest")
         self._still = (wide / wide.mean() if wide.mean() > 0 else np.ones_like(wide)).ravel()
@@ -119,9 +121,26 @@ class MotionEstimator:
         self._prepare(sample, cut)
 
     def measure(self, frames: Frames) -> Shifts:
-        """Displacement (y, x) in pixels of consecutive frames (n, Y, X), shape (n, 2)."""
+        """Displacement (y, x) in pixels of the next frames of a movie (n, Y, X), shape (n, 2).
+
+        Where the movie moves, the first thousand frames sharpen the template for those after
+        them, in groups that do not depend on how the movie is cut into blocks.
+        """
         if not self.reliable:
             return np.zeros((len(frames), 2), np.float32)
+        found, start = [], 0
+        while start < len(frames):
+            stop = len(frames)
+            if self._learning:
+                stop = min(start + LEARN_EVERY - self._n_seen % LEARN_EVERY, stop)
+            found.append(self._measured(frames[start:stop]))
+            self._n_seen += stop - start
+            start = stop
+            if self._learning and self._n_seen % LEARN_EVERY == 0:
+                self._renew_template()
+        return np.concatenate(found)
+
+    def _measured(self, frames: Frames) -> Shifts:
         parts = [frames[i : i + FRAMES_AT_ONCE] for i in range(0, len(frames), FRAMES_AT_ONCE)]
         cut = np.concatenate(in_parallel(self.grid.cut, parts))
         k = self.averaged
@@ -129,6 +148,10 @@ class MotionEstimator:
             cut = np.stack([cut[i : i + k].mean(axis=0) for i in range(0, len(cut), k)])
         if self.moving:
             shifts = self._registered(cut)
+            if self._learning:
+                aligned = all_shifted_back(cut, shifts)
+                self._sum += aligned.sum(axis=0)
+                self._n_learned += len(aligned)
         else:
             shifts, gain = self._linear(cut)
             doubt = (np.abs(shifts).max(axis=1) * self.grid.block > SUSPECT_PX) | (gain < FADED)
@@ -136,6 +159,14 @@ class MotionEstimator:
                 shifts[doubt] = self._registered(cut[doubt])
         pixels = np.repeat(shifts * np.float32(self.grid.block), k, axis=0)
         return np.asarray(pixels[: len(frames)], dtype=np.float32)
+
+    @property
+    def _learning(self) -> bool:
+        return self.moving and self._n_seen < ENOUGH_FRAMES
+
+    def _renew_template(self) -> None:
+        spectrum = self._transformed(self._sum[None] / np.float32(self._n_learned))[0]
+        self._template = np.conj(spectrum) * self._weight
 
     def correct(self, frames: Frames, shifts: Shifts) -> int:
         """Take displacements out of frames (n, Y, X), in place; returns how many it changed.
@@ -162,6 +193,7 @@ class MotionEstimator:
             self._set_template(aligned.mean(axis=0), aligned)
             if np.percentile(np.abs(shifts - before), 95) < SETTLED_PX:
                 break
+        self._sum, self._n_learned = aligned.sum(axis=0), len(aligned)
         block = np.float32(self.grid.block)
         apart, sharper = self._crosscheck(aligned, cut)
         apart *= block
