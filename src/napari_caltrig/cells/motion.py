@@ -31,6 +31,7 @@ ROUNDS = 3
 ENOUGH_FRAMES, LEARN_EVERY = 1000, 48  # frames: until when, and how often, templates get better
 SETTLED_PX = 0.1  # compared pixels; measurements that change less need no better template
 TAPER = 0.05
+NEAR_LIMIT, MOST_LOST = 0.8, 0.02  # share of frames that may lie so near the limit of the search
 FRAMES_AT_ONCE = 8
 
 
@@ -201,9 +202,13 @@ class MotionEstimator:
         error = 1.4826 * float(np.median(np.abs(apart)))
         self.averaged, self.error_px = _best_average(shifts, lengths, error)
         shifts = _averaged(shifts, lengths, self.averaged)
+        # Noise has its peaks anywhere, up to the limit of what is searched.
+        limits = np.array(self._reach, np.float32) * block
+        lost = float(np.mean((np.abs(shifts) > NEAR_LIMIT * limits).any(axis=1)))
         size, doubt = (float(np.percentile(np.hypot(*s.T), 95)) for s in (shifts, apart))
         doubt /= np.sqrt(self.averaged)
-        self.reliable = self.error_px <= LARGEST_STILL_PX or size > 3 * doubt
+        sure = self.error_px <= LARGEST_STILL_PX or size > 3 * doubt
+        self.reliable = sure and lost < MOST_LOST
         # A burst in a still movie counts if nothing in the sample looks like it.
         self._limit = max(LARGEST_STILL_PX, 2 * size, 1.5 * doubt)
         moved = size**2 - doubt**2 > LARGEST_STILL_PX**2
