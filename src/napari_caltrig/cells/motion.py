@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from napari_caltrig.cells.parallel import in_parallel
+from napari_caltrig.cells.registration import band, peak, radial_mean, taper
 from napari_caltrig.cells.shifting import all_shifted_back, shift_back
 
 Frames = NDArray[np.float32]
@@ -30,7 +31,6 @@ AVERAGES = 1, 2, 4, 8  # consecutive frames that one measurement may rest on
 ROUNDS = 3
 ENOUGH_FRAMES, LEARN_EVERY = 1000, 48  # frames: until when, and how often, templates get better
 SETTLED_PX = 0.1  # compared pixels; measurements that change less need no better template
-TAPER = 0.05
 NEAR_LIMIT, MOST_LOST = 0.8, 0.02  # share of frames that may lie so near the limit of the search
 FRAMES_AT_ONCE = 8
 
@@ -109,8 +109,8 @@ class MotionEstimator:
         self.reference = mean_of(sample)
         self._scale = diameter / self.grid.block
         cut = np.concatenate(in_parallel(self.grid.cut, sample))
-        self._window = np.outer(*(_taper(n) for n in cut.shape[1:])).astype(np.float32)
-        self._band = _band(cut.shape[1:], self._scale)
+        self._window = np.outer(*(taper(n) for n in cut.shape[1:])).astype(np.float32)
+        self._band = band(cut.shape[1:], self._scale)
         self._weight = self._band
         self._limit = LARGEST_STILL_PX
         self._n_seen = self._n_learned = 0
@@ -239,10 +239,10 @@ class MotionEstimator:
         """
         spectrum = self._transformed(template[None])[0]
         if frames is not None:
-            noise = _radial_mean(self._power_of_changes(frames, spectrum))
+            noise = radial_mean(self._power_of_changes(frames, spectrum))
             # What is left of the noise in the template has nothing to say.
             left = noise / np.float32(len(frames))
-            signal = 1 - left / np.maximum(_radial_mean(np.abs(spectrum) ** 2), left)
+            signal = 1 - left / np.maximum(radial_mean(np.abs(spectrum) ** 2), left)
             self._weight = self._band / noise * signal
         self._template = np.conj(spectrum) * self._weight
         plain = fft.irfft2(spectrum, s=template.shape)
@@ -291,7 +291,7 @@ class MotionEstimator:
             part = cut[start : start + FRAMES_AT_ONCE]
             surface = fft.irfft2(self._transformed(part) * conjugate, s=part.shape[1:])
             for i, plane in enumerate(surface):
-                shifts[start + i] = _peak(plane, self._reach)
+                shifts[start + i] = peak(plane, self._reach)
 
         in_parallel(some, range(0, len(cut), FRAMES_AT_ONCE))
         return shifts
@@ -323,7 +323,7 @@ class MotionEstimator:
         window, halves, windows = self._window, [], []
         for side in (slice(0, width // 2), slice(width // 2, width)):
             mask = np.zeros(cut.shape[1:], np.float32)
-            mask[:, side] = _taper(mask[:, side].shape[1])
+            mask[:, side] = taper(mask[:, side].shape[1])
             windows.append(window * mask)
             self._window = windows[-1]
             spectrum = np.conj(fft.rfft2(template * self._window)) * self._weight
@@ -379,46 +379,3 @@ def _averaged(shifts: Shifts, lengths: list[int], k: int) -> Shifts:
             averaged[group] = shifts[group].mean(axis=0)
         start += n
     return averaged
-
-
-def _taper(n: int) -> NDArray[np.float32]:
-    from scipy.signal.windows import tukey
-
-    return np.asarray(tukey(n + 2, 2 * TAPER)[1:-1], dtype=np.float32)
-
-
-def _band(shape: tuple[int, ...], scale: float) -> NDArray[np.float32]:
-    """Transfer function (rfft2 layout): nothing larger than two cells, no single pixels."""
-    fy, fx = fft.fftfreq(shape[0])[:, None], fft.rfftfreq(shape[1])
-    squared = 2 * np.pi**2 * (fy**2 + fx**2)
-    return np.asarray(
-        np.exp(-squared * (0.1 * scale) ** 2) - np.exp(-squared * (2.0 * scale) ** 2),
-        dtype=np.float32,
-    )
-
-
-def _radial_mean(power: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean over all directions of a power spectrum (rfft2 layout), and never zero."""
-    height, width = power.shape
-    fy, fx = fft.fftfreq(height)[:, None], np.arange(width) / (2 * max(width - 1, 1))
-    ring = np.minimum(np.hypot(fy, fx) * 2 * width, width + 1).astype(int)
-    total = np.bincount(ring.ravel(), power.ravel())
-    mean = total / np.maximum(np.bincount(ring.ravel()), 1)
-    mean = np.maximum(mean, 1e-6 * mean.max() + 1e-30)
-    return np.asarray(mean[ring], dtype=np.float32)
-
-
-def _peak(surface: NDArray[np.float32], reach: tuple[int, int]) -> tuple[float, float]:
-    """Lag (y, x) of the highest correlation within reach, refined by a parabola."""
-    (ry, rx) = reach
-    near = surface[np.ix_(np.arange(-ry, ry + 1), np.arange(-rx, rx + 1))]
-    y, x = np.unravel_index(int(np.argmax(near)), near.shape)
-    found = []
-    for i, n, line in ((int(y), ry, near[:, x]), (int(x), rx, near[y])):
-        offset = 0.0
-        if 0 < i < len(line) - 1:
-            before, middle, after = (float(v) for v in line[i - 1 : i + 2])
-            bend = before + after - 2 * middle
-            offset = (before - after) / (2 * bend) if bend < 0 else 0.0
-        found.append(i - n + offset)
-    return found[0], found[1]
