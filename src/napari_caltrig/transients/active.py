@@ -62,9 +62,11 @@ def label_next(
     Cells in which fewer than two transients are to be expected come last: where
     nothing can be confirmed, nothing is learned. So do cells with more than
     three times as many as half of the others have: what is learned from cells
-    that never rest serves these only, and labelling them takes hours. To rank
-    by expected corrections (uncertainty sampling) was tried and is no better
-    than chance: most doubts are about noise, see ``benchmarks/label_next.py``.
+    that never rest serves these only, and labelling them takes hours. The list
+    helps to find cells with something to confirm. That a model learns more from
+    its first cells than from others was not shown: neither this order nor that
+    by expected corrections (uncertainty sampling) beats chance, see
+    ``benchmarks/label_next.py``.
     """
     steps = label_next_steps(
         dff, frame_rate, c=c, unit_ids=unit_ids, labelled=labelled, model=model
