@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_caltrig.cells import cell_probabilities
 from napari_caltrig.cells.motion import MotionEstimator
 from napari_caltrig.cells.shifting import all_shifted_back
 from napari_caltrig.cells.summary import summarize
@@ -116,6 +117,39 @@ def test_the_movie_of_the_caller_is_not_changed():
     before = movie.copy()
     assert summarize(movie, diameter=12.0, frame_rate=2.0).n_corrected
     assert np.array_equal(movie, before)
+
+
+def test_images_lie_where_the_tissue_mostly_is():
+    """The first and last frames, of which the template is made, lie elsewhere."""
+    sim = still("two-photon", 400)
+    d = sim.config.cell_diameter_px
+    rng = np.random.default_rng(2)
+    motion = np.rint(rng.normal(0, 1.5, (400, 2))).astype(int)
+    motion[:130] += [5, -4]
+    motion = np.clip(motion, -MARGIN, MARGIN)
+    movie = np.stack(
+        [
+            frame[MARGIN - dy : MARGIN - dy + 128, MARGIN - dx : MARGIN - dx + 128]
+            for frame, (dy, dx) in zip(sim.movie, motion, strict=True)
+        ]
+    )
+    result = cell_probabilities(movie, frame_rate=2.0, diameter=d)
+    middle = np.median(motion, axis=0)
+    assert np.abs(np.median(result.summary.motion, axis=0)).max() < 0.05
+    assert np.percentile(error_of(result.summary.motion, motion), 95) < 0.8
+    at_middle = sim.movie[:, MARGIN - int(middle[0]) :, MARGIN - int(middle[1]) :].mean(axis=0)[
+        :128, :128
+    ]
+    image = result.summary_image("mean")
+    inner = slice(12, -12), slice(12, -12)
+
+    def likeness(dy, dx):
+        shifted = np.roll(image, (dy, dx), (0, 1))[inner].ravel()
+        return np.corrcoef(shifted, at_middle[inner].ravel())[0, 1]
+
+    steps = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    assert max(steps, key=lambda step: likeness(*step)) == (0, 0)
+    assert not len(result.summary.stack)  # only the networks of 2016 need it
 
 
 def test_measuring_does_not_depend_on_how_the_movie_is_cut():

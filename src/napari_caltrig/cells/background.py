@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_caltrig.cells.bandpass import box_width
 from napari_caltrig.cells.parallel import in_parallel
 
 Image = NDArray[np.float32]
@@ -46,9 +47,8 @@ def has_background(mean: Image, diameter: float) -> bool:
 
 def background_of(frames: NDArray[np.float32], diameter: float) -> NDArray[np.float32]:
     """Smooth background of images (..., Y, X): close to a Gaussian of 1.5 diameters."""
-    sigma = BACKGROUND_SD * diameter
     # Two boxes in a row cost the same at any width.
-    width = 2 * round(np.sqrt(6 * sigma**2 + 1) / 2) + 1
+    width = box_width(BACKGROUND_SD * diameter)
     sizes = (*(0,) * (frames.ndim - 2), width, width)
     once = ndimage.uniform_filter(frames, sizes, mode="nearest")
     return np.asarray(ndimage.uniform_filter(once, sizes, mode="nearest"), dtype=np.float32)

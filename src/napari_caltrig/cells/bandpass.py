@@ -25,9 +25,14 @@ def gaussian(sd: float, reach: float = 3.0) -> Kernel:
 
 def two_boxes(sd: float) -> Kernel:
     """Weights of two running means in a row, sum 1: close to a Gaussian, and ending sooner."""
-    box = np.ones(2 * round(np.sqrt(6 * sd**2 + 1) / 2) + 1)
+    box = np.ones(box_width(sd))
     both = np.convolve(box, box)
     return np.asarray(both / both.sum())
+
+
+def box_width(sd: float) -> int:
+    """Odd width of a running mean that, done twice, spreads as a Gaussian of this sd."""
+    return 2 * round((float(np.sqrt(6 * sd**2 + 1)) - 1) / 2) + 1
 
 
 def differences(
