@@ -56,6 +56,7 @@ def test_motion_of_pixels_is_measured_and_taken_out(kind):
     assert np.percentile(error_of(summary.motion, motion), 95) < 0.6
     assert summary.n_corrected > 0.8 * len(movie)
     assert summary.motion_px > 1.5
+    assert f"motion of {summary.motion_px:.1f} px, taken out of" in summary.treatment()
     blurred = summarize(movie, diameter=d, frame_rate=2.0, motion="none")
     assert blurred.motion is None
     assert blurred.n_corrected == 0

@@ -126,6 +126,8 @@ def test_found_cells_are_written_in_three_ways(cli, movie, tmp_path, name):
     out = tmp_path / name
     result = cli("find-cells", movie, "--out", out, "--frame-rate", 10, "--diameter", 11)
     assert result.exit_code == 0, result.output
+    assert "background" in result.output
+    assert "motion" in result.output
     if name.endswith("tif"):
         n = tifffile.imread(out).max()
     elif name.endswith("zip"):

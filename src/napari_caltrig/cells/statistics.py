@@ -104,6 +104,18 @@ class Summary:
             return None
         return float(np.percentile(np.hypot(*self.motion.T), 95))
 
+    def treatment(self) -> str:
+        """What was found and done about background and motion, in words."""
+        background = "smooth background taken off" if self.background_removed else "no background"
+        if self.n_bins < 2:
+            return f"{background}."
+        if self.motion_px is None:
+            return f"{background}; motion cannot be measured."
+        seen = f"motion of {self.motion_px:.1f} px"
+        if not self.n_corrected:
+            return f"{background}; {seen}, left alone."
+        return f"{background}; {seen}, taken out of {self.n_corrected} frames."
+
     @property
     def has_activity(self) -> bool:
         """Whether there was enough movie, and change in it, to see cells fire."""

@@ -202,10 +202,10 @@ def find_cells(
         options = {"diameter": diameter, "model": model, "threshold": threshold}
         with progress_bar("Finding cells") as show:
             if traces is None:
-                cells = run(analyses.found_cell_steps(recording, options), show)
+                cells, seen = run(analyses.found_cell_steps(recording, options), show)
                 with writing(target, movie, overwrite=overwrite) as file:
                     analyses.write_footprints(cells, file)
-                click.echo(f"{len(cells)} cells written to {target}")
+                click.echo(f"{len(cells)} cells written to {target}; {seen.treatment()}")
                 return
             share = _usual_neuropil(traces) if neuropil is None else neuropil
             steps = analyses.traced_cell_steps(recording, options, method=traces, neuropil=share)  # type: ignore[arg-type]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from napari_caltrig.cells import CellTraces, TraceRecipe
+    from napari_caltrig.cells.statistics import Summary
     from napari_caltrig.cells.trace_recipe import TraceMethod
     from napari_caltrig.curation import Curation
     from napari_caltrig.recording import Footprints, Recording, Transients
@@ -142,7 +143,7 @@ def read_transients(file: Path, curation: Curation) -> Transients:
 
 def found_cell_steps(
     recording: Recording, options: Mapping[str, Any] | None = None
-) -> Steps[Footprints]:
+) -> Steps[tuple[Footprints, Summary]]:
     """Find cells in the movie of a recording.
 
     Parameters
@@ -152,15 +153,25 @@ def found_cell_steps(
     options
         ``model``, ``diameter`` (pixels), ``threshold``; see `find_cells`.
 
+    Returns
+    -------
+    cells : Footprints
+    summary : Summary
+        Also says what was done about background and motion.
+
     Raises
     ------
     ValueError
         If there is no movie.
     """
-    from napari_caltrig.cells import finding_steps
+    from napari_caltrig.cells import footprints_from_probabilities, probability_steps
+    from napari_caltrig.cells.results import check_threshold
 
-    rate = recording.clock.frame_rate
-    return (yield from finding_steps(_movie(recording), frame_rate=rate, **(options or {})))
+    given, rate = dict(options or {}), recording.clock.frame_rate
+    threshold = given.pop("threshold", None)
+    check_threshold(threshold)
+    found = yield from probability_steps(_movie(recording), frame_rate=rate, **given)
+    return footprints_from_probabilities(found, threshold), found.summary
 
 
 def traced_cell_steps(
@@ -189,23 +200,15 @@ def traced_cell_steps(
     ValueError
         If there is no movie, it is a single image, or an option is impossible.
     """
-    from napari_caltrig.cells import (
-        TraceRecipe,
-        footprints_from_probabilities,
-        probability_steps,
-        recipe_steps,
-    )
+    from napari_caltrig.cells import TraceRecipe, recipe_steps
 
     recipe = TraceRecipe(method, neuropil)
     movie = _movie(recording)
     if movie.ndim < 3 or movie.shape[0] < 2:
         raise ValueError("a single image has no traces: give a movie, or leave --traces out")
-    given = dict(options or {})
-    threshold = given.pop("threshold", None)
-    found = yield from probability_steps(movie, frame_rate=recording.clock.frame_rate, **given)
-    if found.summary.n_corrected:
-        recipe = replace(recipe, motion=found.summary.motion)
-    cells = footprints_from_probabilities(found, threshold)
+    cells, summary = yield from found_cell_steps(recording, options)
+    if summary.n_corrected:
+        recipe = replace(recipe, motion=summary.motion)
     return cells, (yield from recipe_steps(movie, cells, recipe)), recipe
 
 

@@ -82,7 +82,7 @@ class StepKind:
 
 
 def _find_cells(work: Work) -> Facts:
-    found = run(analyses.found_cell_steps(work.recording, work.options))
+    found, _ = run(analyses.found_cell_steps(work.recording, work.options))
     for name in ("footprints.npz", "labels.tif", "rois.zip"):
         analyses.write_footprints(found, work.folder / name)
     return {"found cells": len(found)}

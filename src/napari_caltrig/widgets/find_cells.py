@@ -234,7 +234,8 @@ class FindCells(TabbedPanel):
         self.summary.setText(
             f"{len(table)} ROIs, {int((table['new'] == 'new').sum())} of them new; coloured by "
             "confidence (yellow: sure), grey over known cells, white by hand. "
-            f"Cell diameter {proposals.found.diameter:.1f} px{estimated}."
+            f"Cell diameter {proposals.found.diameter:.1f} px{estimated}. "
+            f"The movie: {proposals.found.summary.treatment()}"
         )
         if select:
             self.select_rois(select)
