@@ -22,7 +22,7 @@ Frames = NDArray[np.float32]
 Shifts = NDArray[np.float32]
 
 LARGEST_STILL_PX = 0.5  # motion below is left alone
-SUSPECT_PX = 0.35  # by the linear estimate: look closer
+SUSPECT = 0.7  # of what counts as motion, by the linear estimate: look closer
 FADED = 0.6  # share of the template's contrast below which the linear estimate is not believed
 PIXELS_PER_DIAMETER = 6  # of the images that are compared
 WINDOW_PX = 256  # they are cut to this size
@@ -155,7 +155,9 @@ class MotionEstimator:
                 self._n_learned += len(aligned)
         else:
             shifts, gain = self._linear(cut)
-            doubt = (np.abs(shifts).max(axis=1) * self.grid.block > SUSPECT_PX) | (gain < FADED)
+            doubt = (np.abs(shifts).max(axis=1) * self.grid.block > SUSPECT * self._limit) | (
+                gain < FADED
+            )
             if doubt.any():
                 shifts[doubt] = self._registered(cut[doubt])
         pixels = np.repeat(shifts * np.float32(self.grid.block), k, axis=0)
