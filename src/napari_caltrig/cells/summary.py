@@ -129,8 +129,9 @@ def summary_steps(
     )
     frames = _SteadyFrames(estimator, movie.shape[1:])
     rest: NDArray[np.float32] | None = None
-    for i, block in enumerate(read_ahead(lambda part: read_frames(movie, part), blocks)):
-        steady = frames.next(block)
+    # The next block is read and steadied while this one is looked at.
+    steadied = read_ahead(lambda part: frames.next(read_frames(movie, part)), blocks)
+    for i, steady in enumerate(steadied):
         bins, rest = averaged_bins(steady, rest, size, last=i == len(blocks) - 1)
         statistics.add(resampler.to_network(frames.filled(bins)))
         yield Step(i + 1, len(blocks), "reading the movie")
