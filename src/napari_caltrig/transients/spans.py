@@ -66,8 +66,7 @@ def spans_from_probabilities(
     Parameters
     ----------
     probabilities
-        Probability that a frame belongs to the rise of a transient, shape
-        (frames,) or (cells, frames); NaN counts as 0.
+        That a frame is part of a rise, shape (frames,) or (cells, frames); NaN counts as 0.
     dff
         The traces, same shape; NaN frames are bridged linearly.
     frame_rate
@@ -77,30 +76,25 @@ def spans_from_probabilities(
     unit_ids
         Ids of the cells, ``0 .. cells-1`` by default.
     low_share
-        A rise reaches as far as the probability stays above this share of
-        `threshold` (hysteresis).
+        A rise lasts while the probability is above this share of `threshold` (hysteresis).
     valley_share
-        Two rises that touch are kept apart if the probability between them
-        falls below this share of the lower one's maximum.
+        Touching rises are two where it falls below this share of the lower one's maximum.
     end_share
-        A transient ends at the first frame after its peak where dF/F, averaged
-        over 0.1 s, has decayed to this share of the amplitude, at the onset
-        of the cell's next transient, or with the recording.
+        A transient ends where dF/F, averaged over 0.1 s, has decayed to this share of the
+        amplitude after its peak, at the cell's next onset, or with the recording.
     onsets
-        ``"learned"``: a small network moves the onsets that the rule below
-        gives (`onsets.OnsetLocator`), as far as between the peak before and
-        their own peak. ``"rule"``: they stay.
+        ``"learned"``: `onsets.OnsetLocator` moves the onsets of the rule below, between the
+        peak before and their own peak. ``"rule"``: they stay.
     method, model
         What the table says about its origin.
 
     Returns
     -------
     DataFrame
-        Columns ``unit_id, onset, peak, end, amplitude, probability, method,
-        model``, sorted by cell (in the order given) and onset; frames are
-        0-based, `end` is exclusive, ``0 <= onset <= peak < end <= frames``, and
-        transients of a cell do not overlap. `amplitude` is dF/F at the peak
-        above the mean of the 0.1 s up to the onset.
+        Columns ``unit_id, onset, peak, end, amplitude, probability, method, model``, sorted by
+        cell (in the order given) and onset; frames are 0-based, `end` is exclusive,
+        ``0 <= onset <= peak < end <= frames``, transients of a cell do not overlap. `amplitude`
+        is dF/F at the peak above the mean of the 0.1 s up to the onset.
 
     Raises
     ------
