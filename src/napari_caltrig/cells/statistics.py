@@ -106,7 +106,7 @@ class Summary:
 
     def treatment(self) -> str:
         """What was found and done about background and motion, in words."""
-        background = "smooth background taken off" if self.background_removed else "no background"
+        background = f"smooth background {'taken off' if self.background_removed else 'left in'}"
         if self.n_bins < 2:
             return f"{background}."
         if self.motion_px is None:
