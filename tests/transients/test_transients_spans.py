@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from napari_caltrig.recording import Transients
 from napari_caltrig.transients import spans_from_probabilities
+from napari_caltrig.transients.inputs import bridge_gaps
 
 shapes = st.tuples(st.integers(1, 3), st.integers(1, 60))
 
@@ -40,6 +41,23 @@ def test_transients_are_ordered_inside_and_never_overlap(data, threshold, rate, 
         assert (cell["onset"].to_numpy()[1:] >= cell["end"].to_numpy()[:-1]).all()
     assert (table["probability"] >= np.float32(threshold)).all()
     Transients(table)  # the type that the curation keeps accepts every one
+
+
+@settings(deadline=None)
+@given(
+    data=probabilities_and_traces(),
+    rate=st.floats(0.5, 100),
+    onsets=st.sampled_from(["learned", "rule"]),
+)
+def test_every_peak_is_a_local_maximum_of_the_trace(data, rate, onsets):
+    p, y = data
+    table = spans_from_probabilities(p, y, rate, onsets=onsets)
+    bridged = bridge_gaps(y)
+    for unit_id, cell in table.groupby("unit_id"):
+        trace, following = bridged[unit_id], [*cell["onset"].iloc[1:], p.shape[1]]
+        for onset, peak, stop in zip(cell["onset"], cell["peak"], following, strict=True):
+            assert peak == onset or trace[peak - 1] <= trace[peak]
+            assert peak + 1 == stop or trace[peak + 1] <= trace[peak]
 
 
 @settings(deadline=None, max_examples=50)
@@ -98,6 +116,12 @@ def test_noise_on_the_decay_is_no_peak():
 def test_the_peak_moves_on_while_the_trace_climbs():
     p, y = transient()
     p[33:] = 0  # the network takes the rise to end at half its height
+    assert spans_from_probabilities(p, y, 20.0, 0.5)["peak"].tolist() == [34]
+
+
+def test_the_peak_moves_back_where_the_network_takes_the_rise_to_end_on_the_decay():
+    p, y = transient()
+    p[35:39] = 0.9
     assert spans_from_probabilities(p, y, 20.0, 0.5)["peak"].tolist() == [34]
 
 

@@ -13,7 +13,6 @@ _PEAK_SEARCH_S = 0.1
 _ONSET_SHARE = 0.05
 _ONSET_PROBABILITY = (0.6, 0.7)
 _PEAK_PROBABILITY = (0.8, 0.4)
-_CLIMB_SHARE = 0.1
 _FIRST_BLOCK = 32  # frames: most transients are over long before the recording is
 
 
@@ -113,12 +112,11 @@ def probable_peaks(
     onset: NDArray[np.int64],
     stop: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """Highest frame where each rise probably ends, or later where the trace still climbs.
+    """Highest frame where each rise probably ends.
 
     The mirror image of `probable_onsets`. The highest frame of all would often
     be noise on the first frames of the decay, so it is sought between the last
-    frames with 0.8 and with 0.4 of the highest probability. From there on the
-    peak moves as long as the next frame is higher by a tenth of the height.
+    frames with 0.8 and with 0.4 of the highest probability.
 
     Parameters
     ----------
@@ -141,15 +139,49 @@ def probable_peaks(
         for share in _PEAK_PROBABILITY
     )
     early = np.maximum(early, onset)
-    peak = highest_frames(y, early, np.maximum(late, early) + 1)
-    climbing = np.arange(peak.size)
+    return highest_frames(y, early, np.maximum(late, early) + 1)
+
+
+def local_maxima(
+    y: NDArray[np.float64],
+    frames: NDArray[np.int64],
+    first: NDArray[np.int64],
+    stop: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Local maximum of the trace at each frame, or the one to which it climbs from there.
+
+    Onwards as long as the next frame is higher; where it is not, back as long
+    as the frame before is.
+
+    Parameters
+    ----------
+    y
+        The trace, shape (frames,).
+    frames
+        Where to begin.
+    first, stop
+        Where each may go: ``[first, stop)``.
+    """
+    onwards = _uphill(y, frames, 1, first, stop)
+    return np.where(onwards > frames, onwards, _uphill(y, frames, -1, first, stop))
+
+
+def _uphill(
+    y: NDArray[np.float64],
+    frames: NDArray[np.int64],
+    step: int,
+    first: NDArray[np.int64],
+    stop: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Where `frames` come to in steps of 1 or -1 as long as the trace climbs."""
+    at, climbing = frames.copy(), np.arange(frames.size)
     while climbing.size:
-        here, following = peak[climbing], np.minimum(peak[climbing] + 1, y.size - 1)
-        height = np.maximum(y[here] - y[onset[climbing]], 0.0)
-        on = (here + 1 < stop[climbing]) & (y[following] > y[here] + _CLIMB_SHARE * height)
-        climbing = climbing[on]
-        peak[climbing] += 1
-    return peak
+        following = at[climbing] + step
+        within = (first[climbing] <= following) & (following < stop[climbing])
+        higher = y[np.where(within, following, 0)] > y[at[climbing]]
+        climbing = climbing[within & higher]
+        at[climbing] += step
+    return at
 
 
 def highest_frames(

@@ -24,6 +24,7 @@ from napari_caltrig.transients.rises import (
     END_SHARE,
     amplitudes_and_ends,
     find_rises,
+    local_maxima,
     onsets_and_peaks,
     probable_onsets,
     probable_peaks,
@@ -107,8 +108,8 @@ def spans_from_probabilities(
     (`rises.probable_onsets`), the trace where exactly: the last frame that is
     still within a twentieth of the way from the two lowest frames of the rise
     to its peak. The peak is the highest frame where the rise probably ends
-    (`rises.probable_peaks`), or the one up to which the trace still climbs by a
-    tenth of the height per frame, 0.1 s after the rise at most.
+    (`rises.probable_peaks`), or the local maximum to which the trace climbs
+    from there, within the transient.
     """
     rate = checked_rate(frame_rate)
     high = checked_threshold(threshold)
@@ -123,6 +124,9 @@ def spans_from_probabilities(
     rises = [_rises(p[i], y[i], rate, high, low_share, valley_share) for i in range(len(y))]
     if onsets == "learned":
         _relocate(rises, p, y, rate)
+    for cell, trace in zip(rises, y, strict=True):
+        stop = np.append(cell.onset[1:], trace.size)[: cell.onset.size]
+        cell.peak = local_maxima(trace, cell.peak, cell.onset, stop)
     columns = [_columns_of(cell, y[i], rate, end_share) for i, cell in enumerate(rises)]
     return _table(ids, columns, method, model)
 
