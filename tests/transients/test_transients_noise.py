@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy.ndimage import percentile_filter
 
 from napari_caltrig.transients import noise_level, running_percentile
@@ -24,6 +25,16 @@ def test_noise_level_of_nothing_is_zero():
     assert noise_level(np.full((1, 10), 3.0)).tolist() == [0]
     assert noise_level([1.0]).tolist() == [0]
     assert noise_level(np.full((1, 10), np.nan)).tolist() == [0]
+
+
+@given(
+    steps=arrays(np.float64, st.integers(1, 400), elements=st.integers(-9, 9) | st.floats(-1, 1)),
+)
+def test_noise_level_takes_exact_medians(steps):
+    y = np.concatenate(([0.0], np.cumsum(steps + 20)))  # never at rest
+    taken = np.diff(y)
+    exact = 1.4826 * np.median(np.abs(taken - np.median(taken))) / np.sqrt(2)
+    assert noise_level(y)[0] == exact
 
 
 def test_running_percentile_meets_the_exact_one_on_slow_baselines():

@@ -40,7 +40,7 @@ def noise_level(traces: ArrayLike) -> NDArray[np.float64]:
     for i, trace in enumerate(y):
         steps = _informative_steps(trace)
         if steps.size:
-            noise[i] = 1.4826 * np.median(np.abs(steps - np.median(steps))) / np.sqrt(2)
+            noise[i] = 1.4826 * _median(np.abs(steps - _median(steps))) / np.sqrt(2)
     return noise
 
 
@@ -56,6 +56,18 @@ def _informative_steps(trace: NDArray[np.float64]) -> NDArray[np.float64]:
         # Hardly a frame off the floor: take what moves at all.
         steps = steps[free] if np.count_nonzero(free) >= _ENOUGH_STEPS else steps[~flat]
     return np.asarray(steps[np.isfinite(steps)])
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    """Median as numpy has it, in less than half the time: only what is near it is sorted out."""
+    sample, half = np.sort(values[::16]), values.size // 2
+    low, high = np.interp((0.46, 0.54), np.linspace(0, 1, sample.size), sample)
+    near = values[(values >= low) & (values <= high)]
+    k = half - np.count_nonzero(values < low)
+    if not 1 <= k < near.size:  # the sample was not like the whole
+        return float(np.median(values))
+    below, above = np.partition(near, (k - 1, k))[k - 1 : k + 1]
+    return float(above if values.size % 2 else (below + above) / 2)
 
 
 def running_percentile(
