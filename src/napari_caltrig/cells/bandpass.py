@@ -13,7 +13,7 @@ from napari_caltrig.cells.parallel import in_parallel
 Images = NDArray[np.float32]
 Kernel = NDArray[np.float64]
 
-IMAGES_AT_ONCE = 8
+IMAGES_AT_ONCE = 2
 
 
 def gaussian(sd: float, reach: float = 3.0) -> Kernel:
