@@ -32,8 +32,8 @@ class Links:
             signal, slot = self._pairs.pop()
             try:
                 signal.disconnect(slot)
-            except (RuntimeError, TypeError, ValueError, KeyError):
-                continue
+            except (RuntimeError, TypeError, ValueError, KeyError, SystemError):
+                continue  # SystemError: what PySide6 makes of a RuntimeError
 
 
 class LetGo:
