@@ -1,7 +1,8 @@
 """F1 against the number of labelled cells, for `benchmarks/transients.py`.
 
-The table of Lange et al. (2025), for a network trained from nothing on those cells alone and for
-the shipped GRU that goes on learning from them (`tuning.tune`, as the Train panel does).
+The table of Lange et al. (2025), for a network trained from nothing on those cells alone
+(`own_training.train_on_own`) and for the shipped GRU that goes on learning from them
+(`tuning.tune`), as the Train panel does both.
 """
 
 from __future__ import annotations
@@ -17,15 +18,12 @@ from transient_truth import Truth
 from napari_caltrig.recording import Transients
 from napari_caltrig.transients import detect_transients, score_transients
 from napari_caltrig.transients.labelled import LabelledTraces, label_traces
-from napari_caltrig.transients.learning import Learner, Schedule, all_arguments
-from napari_caltrig.transients.own_examples import OwnWindows
+from napari_caltrig.transients.own_training import OwnTrainingConfig, train_on_own
 from napari_caltrig.transients.tuning import TuningConfig, tune
-from napari_caltrig.weights import ModelCard, save_model
 
 NUMBERS = (2, 3, 5, 10, 15, 20)
 MOST_FRAMES = 6000  # of a cell: as long as somebody may be willing to label
 N_TESTED = 30
-SCRATCH_STEPS, SCRATCH_RATE, SCRATCH_BATCH = 300, 4e-3, 24
 COLUMNS = ["event F1", "frame F1", "macro F1"]
 
 
@@ -56,25 +54,6 @@ def scores(truth: Truth, rows: Sequence[int], model: str | Path) -> list[float]:
     return [s.f1, s.frame_f1, s.macro_f1]
 
 
-def from_nothing(data: list[LabelledTraces], seed: int, folder: Path) -> Path:
-    """The architecture of the shipped GRU, trained on these cells alone."""
-    import torch
-
-    from napari_caltrig.transients.networks import build_network
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = build_network("ConvGRU", {})
-    learner = Learner(network, Schedule(SCRATCH_STEPS, SCRATCH_RATE), seed, {})
-    own = OwnWindows(data, 400)
-    for _ in range(SCRATCH_STEPS):
-        learner.learn(own.draw(learner.rng, SCRATCH_BATCH))
-    card = ModelCard(
-        "from-nothing", "transients", "ConvGRU", all_arguments("ConvGRU", {}), "1", 0.5
-    )
-    return save_model(card, learner.weights(), folder)
-
-
 def by_number_of_cells(
     truth: Truth, numbers: Sequence[int], repetitions: int
 ) -> Iterator[tuple[str, int, int, list[float]]]:
@@ -93,7 +72,8 @@ def by_number_of_cells(
         for n in numbers:
             data = [labelled(truth, r) for r in pool[:n]]
             with tempfile.TemporaryDirectory() as folder:
-                model = from_nothing(data, repetition, Path(folder))
+                new = OwnTrainingConfig("from-nothing", seed=repetition, folder=Path(folder))
+                model = train_on_own(data, new)
                 yield "from nothing", n, repetition, scores(truth, tested, model)
                 config = TuningConfig("tuned", seed=repetition, folder=Path(folder))
                 yield "shipped gru, tuned", n, repetition, scores(truth, tested, tune(data, config))

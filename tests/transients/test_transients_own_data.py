@@ -192,6 +192,8 @@ def test_cells_with_much_to_confirm_come_first():
     usual = n.between(2, 3 * n[n >= 2].median())
     assert usual.is_monotonic_decreasing  # cells with very few or very many come last
     assert n[usual].is_monotonic_decreasing
+    wrong = label_next(clear.dff, 30.0, by="corrections")["corrections"]
+    assert wrong.is_monotonic_decreasing
 
 
 def test_a_model_is_trained_from_curation_files_in_the_shell(shared_data, tmp_path):
@@ -208,5 +210,9 @@ def test_a_model_is_trained_from_curation_files_in_the_shell(shared_data, tmp_pa
     assert result.exit_code == 0, result.output
     assert "9 transients of 3 cells" in result.output
     assert (tmp_path / "lab.safetensors").is_file()
+    options = ["--steps", "1", "--architecture", "gru", "--folder", str(tmp_path)]
+    result = CliRunner().invoke(main, ["train", "transients", "--from", str(path), *options])
+    assert result.exit_code == 0, result.output
+    assert load_model(tmp_path / "own-gru.safetensors", "transients")[0].training["base"] == "none"
     wrong = CliRunner().invoke(main, ["train", "transients", "--base", "gru"])
     assert wrong.exit_code == 2

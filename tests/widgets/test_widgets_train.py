@@ -7,6 +7,7 @@ import pytest
 from napari_caltrig.curation import AddTransients, numbered
 from napari_caltrig.transients.learning import unfinished_path
 from napari_caltrig.weights import list_models
+from napari_caltrig.widgets.model_menu import NOTHING
 from napari_caltrig.widgets.train import OWN, SIMULATION
 
 pytestmark = pytest.mark.gui
@@ -56,6 +57,29 @@ def test_a_model_learns_from_confirmed_transients_and_is_in_the_detection_menu(
     assert "held back" in panel.result.text()
     assert len(panel.plot.losses) == 3
     assert len(panel.plot.scores) == 2  # before and after
+
+
+def test_a_new_network_learns_from_confirmed_transients_alone_and_ranks_the_others(
+    labelled, panel, workspace, qtbot
+):
+    from napari.utils.notifications import notification_manager
+
+    assert NOTHING not in names(workspace.panel.detect.model)
+    panel.base.setCurrentIndex(panel.base.findData(NOTHING))
+    assert panel.architecture.isVisibleTo(panel)
+    notification_manager.records.clear()
+    panel.label_next.job.button.click()
+    assert "train it first" in notification_manager.records[-1].message
+    panel.steps.setValue(3)
+    panel.job.button.click()
+    qtbot.waitUntil(lambda: not panel.job.running, timeout=120_000)
+    (card,) = [card for card in list_models("transients") if card.name == "my-new-gru"]
+    assert card.training["base"] == "none"
+    assert "held back" in panel.result.text()
+    assert panel.base.currentData() == NOTHING
+    panel.label_next.job.button.click()
+    qtbot.waitUntil(lambda: len(panel.label_next.ranked) > 0, timeout=60_000)
+    assert sorted(panel.label_next.ranked) == [9, 11, 20, 21, 22, 30, 41]
 
 
 def test_a_model_is_trained_on_simulated_traces(panel, qtbot):

@@ -38,10 +38,14 @@ def train() -> None:
 @click.option(
     "--architecture",
     type=click.Choice(["gru", "lstm", "transformer", "local-transformer"]),
-    help="Network to train from nothing on simulated traces [default: gru].",
+    help="Network to train from nothing: on simulated traces, or with --from on your transients "
+    "alone [default without --from: gru].",
 )
 @click.option("--base", help="With --from: the model to begin with [default: gru].")
-@click.option("--name", help="Name of the model [default: the architecture, or BASE-own].")
+@click.option(
+    "--name",
+    help="Name of the model [default: the architecture; with --from BASE-own or own-ARCHITECTURE].",
+)
 @click.option("--steps", type=click.IntRange(min=1), help="Batches to train on, at most.")
 @click.option("--resume", is_flag=True, help="Go on where an interrupted training ended.")
 @_seed
@@ -60,17 +64,21 @@ def transients(
 
     Without --from it learns from simulated traces, as the shipped models did.
     With --from a shipped model learns from the transients that you have
-    confirmed; a fifth of your cells is held back to score it.
+    confirmed, or with --architecture a new network that knows nothing else; a
+    fifth of your cells is held back to score it.
     """
-    if sources and architecture:
-        raise click.UsageError("--from continues a model: choose it with --base")
+    if base and architecture:
+        raise click.UsageError(
+            "--base goes on with a model, --architecture begins with a new network: give one"
+        )
     if base and not sources:
         raise click.UsageError("--base needs --from")
     changes = {} if steps is None else {"steps": steps}
     common = {"seed": seed, "folder": folder, **changes}
     with plain_errors(), progress_bar("Training") as show:
         if sources:
-            path = _tune(sources, name, base or "gru", common, show, resume)
+            begin = {"architecture": architecture} if architecture else {"base": base or "gru"}
+            path = _learn_own(sources, name, {**begin, **common}, show, resume)
         else:
             from napari_caltrig.transients.training import TrainingConfig
             from napari_caltrig.transients.training import train as run_training
@@ -82,22 +90,28 @@ def transients(
     _print_scores(path)
 
 
-def _tune(
+def _learn_own(
     sources: tuple[Path, ...],
     name: str | None,
-    base: str,
     options: dict[str, Any],
     show: Progress,
     resume: bool,
 ) -> Path:
     from napari_caltrig.steps import run
     from napari_caltrig.training_data import read_labelled_steps
+    from napari_caltrig.transients.own_training import OwnTrainingConfig, train_on_own
     from napari_caltrig.transients.tuning import TuningConfig, tune
 
-    config = TuningConfig(name=name or f"{Path(base).stem}-own", base=base, **options)
+    config: OwnTrainingConfig | TuningConfig
+    if "architecture" in options:
+        config = OwnTrainingConfig(name=name or f"own-{options['architecture']}", **options)
+    else:
+        config = TuningConfig(name=name or f"{Path(options['base']).stem}-own", **options)
     data = run(read_labelled_steps(sources))
     n_cells, n_spans = sum(map(len, data)), sum(len(part.spans) for part in data)
     click.echo(f"learning from {n_spans} transients of {n_cells} cells")
+    if isinstance(config, OwnTrainingConfig):
+        return train_on_own(data, config, show, resume=resume)
     return tune(data, config, show, resume=resume)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from napari_caltrig.steps import Progress, Step, Steps, run
 from napari_caltrig.transients.checks import checked_rate, checked_unit_ids
 from napari_caltrig.transients.detection import probability_steps
+from napari_caltrig.weights import load_model
+
+Order = Literal["transients", "corrections"]
 
 _MERGE_S = 0.2
 _FEW_TRANSIENTS = 2.0
@@ -27,9 +31,10 @@ def label_next(
     unit_ids: Iterable[int] | None = None,
     labelled: Sequence[int] = (),
     model: str | Path = "gru",
+    by: Order | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Rank cells by how many transients to expect in them, the busiest last.
+    """Rank cells by what there is to learn from them.
 
     Parameters
     ----------
@@ -37,6 +42,11 @@ def label_next(
         As in `detect_transients`.
     labelled
         Ids of cells that are labelled already; they are left out.
+    by
+        ``"corrections"``: the most corrections to expect first, as is right
+        for a network that has begun from nothing (`own_training`) and is often
+        wrong. ``"transients"``: the most transients to expect first, the
+        busiest cells last. By default what suits the model.
 
     Returns
     -------
@@ -69,7 +79,7 @@ def label_next(
     ``benchmarks/label_next.py``.
     """
     steps = label_next_steps(
-        dff, frame_rate, c=c, unit_ids=unit_ids, labelled=labelled, model=model
+        dff, frame_rate, c=c, unit_ids=unit_ids, labelled=labelled, model=model, by=by
     )
     return run(steps, progress)
 
@@ -82,6 +92,7 @@ def label_next_steps(
     unit_ids: Iterable[int] | None = None,
     labelled: Sequence[int] = (),
     model: str | Path = "gru",
+    by: Order | None = None,
 ) -> Steps[pd.DataFrame]:
     """`label_next` as a generator; close it to cancel."""
     rate = checked_rate(frame_rate)
@@ -98,12 +109,24 @@ def label_next_steps(
         yield Step(len(rows), len(p), "ranking cells")
     columns = ["unit_id", "transients", "corrections", "doubtful"]
     table = pd.DataFrame(rows, columns=columns).set_index("unit_id")
+    by = by or _order_for(model)
+    return _busiest_last(table) if by == "transients" else _sorted(table, [by])
+
+
+def _order_for(model: str | Path) -> Order:
+    """A network that began from nothing learns from its errors, others know too much for that."""
+    card, _ = load_model(model, "transients")
+    return "corrections" if card.training.get("base") == "none" else "transients"
+
+
+def _busiest_last(table: pd.DataFrame) -> pd.DataFrame:
     n = table["transients"]
     usual = n.between(_FEW_TRANSIENTS, _MANY_TIMES * n[n >= _FEW_TRANSIENTS].median())
-    order = table.assign(usual=usual).sort_values(
-        ["usual", "transients"], ascending=False, kind="stable"
-    )
-    return order.drop(columns="usual")
+    return _sorted(table.assign(usual=usual), ["usual", "transients"]).drop(columns="usual")
+
+
+def _sorted(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    return table.sort_values(columns, ascending=False, kind="stable")
 
 
 def rise_probabilities(p: NDArray[np.floating], gap: int) -> NDArray[np.float64]:

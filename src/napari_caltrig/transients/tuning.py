@@ -195,7 +195,10 @@ def tune_steps(
 
 
 def split_cells(
-    data: Sequence[LabelledTraces], share: float, seed: int
+    data: Sequence[LabelledTraces],
+    share: float,
+    seed: int,
+    at_least: int = _MIN_CELLS_FOR_VALIDATION,
 ) -> tuple[list[LabelledTraces], list[LabelledTraces]]:
     """Cells to learn from and cells held back; no cell is in both.
 
@@ -204,12 +207,14 @@ def split_cells(
     data
         Labelled cells of one or more recordings.
     share
-        Of the cells to hold back; at least one, none of fewer than three.
+        Of the cells to hold back; at least one, or none if this is 0.
     seed
         Of the split.
+    at_least
+        Of fewer cells none is held back.
     """
     cells = [(i, row) for i, part in enumerate(data) for row in range(len(part))]
-    n_back = max(1, round(share * len(cells))) if len(cells) >= _MIN_CELLS_FOR_VALIDATION else 0
+    n_back = max(1, round(share * len(cells))) if share and len(cells) >= at_least else 0
     order = np.random.default_rng([seed, len(cells)]).permutation(len(cells))
     back = {cells[k] for k in order[:n_back]}
     rows = [
@@ -300,11 +305,22 @@ def _settings(
 ) -> dict[str, Any]:
     settings = asdict(config)
     del settings["folder"]
-    labels = [
+    return {**settings, "base sha256": card.sha256, "labels": described_labels(data)}
+
+
+def described_labels(data: Sequence[LabelledTraces]) -> list[list[Any]]:
+    """Recordings, cells and sums of frames: other labels have others."""
+    return [
         [part.name, part.unit_ids.tolist(), part.spans.to_numpy().sum(axis=0).tolist()]
         for part in data
     ]
-    return {**settings, "base sha256": card.sha256, "labels": labels}
+
+
+def cells_by_recording(data: Sequence[LabelledTraces]) -> dict[str, list[int]]:
+    """Ids of the cells for a card."""
+    return {
+        part.name or f"recording {i + 1}": part.unit_ids.tolist() for i, part in enumerate(data)
+    }
 
 
 def _card(
@@ -345,10 +361,7 @@ def _card(
         licence=base.licence,
         seed=config.seed,
         training={
-            "data": {
-                part.name or f"recording {i + 1}": part.unit_ids.tolist()
-                for i, part in enumerate(data)
-            },
+            "data": cells_by_recording(data),
             "base": f"{base.name} {base.version}",
             "base sha256": base.sha256,
             "steps": min(best * config.evaluate_every, config.steps),

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
     from napari_caltrig.session import Session
     from napari_caltrig.steps import Steps
-    from napari_caltrig.widgets.model_menu import ModelMenu
 
 _COLUMNS = {
     "cell": "A click selects the cell",
-    "transients": "How many transients to expect; cells with very few or very many come last",
-    "corrections": "How many corrections the model expects from you",
+    "transients": "How many transients to expect; cells with very few or very many come last, "
+    "unless the model is a new network",
+    "corrections": "How many corrections the model expects from you; for a new network, cells with "
+    "the most come first",
     "doubtful": "Rises of which the model is not sure",
 }
 
@@ -34,13 +35,14 @@ class LabelNext(QWidget):
     session
         Gives the open recording or None.
     model
-        The model that is to learn.
+        Gives the name of the model that is to learn; a ValueError says why
+        there is none.
     """
 
     def __init__(
         self,
         session: Callable[[], Session | None],
-        model: ModelMenu,
+        model: Callable[[], str],
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -74,11 +76,12 @@ class LabelNext(QWidget):
         return [int(self.table.item(row, 0).text()) for row in rows]
 
     def _make_steps(self) -> Callable[[], Steps[pd.DataFrame]]:
-        session, model = self._session_of(), self._model.currentData()
+        session = self._session_of()
         if session is None:
             raise ValueError("Open a recording and its workspace first.")
         if session.clock.frame_rate is None:
             raise ValueError("Set the frame rate at the top of the workspace first.")
+        model = self._model()
         self._session = session
 
         def steps() -> Steps[pd.DataFrame]:

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QComboBox, QWidget
 from napari_caltrig.viewer.links import Links
 from napari_caltrig.weights import ModelCard, list_models
 
+NOTHING = "/nothing"  # no name of a model holds a slash
 _DEFAULT = {"transients": "gru", "cells": "compact"}
 
 
@@ -31,6 +32,8 @@ class ModelMenu(QComboBox):
         What they find.
     trainable
         Only models that can learn, so no checkpoints of CalTrig.
+    nothing
+        Text of a last entry, `NOTHING`, that is no model; none by default.
     """
 
     def __init__(
@@ -38,11 +41,12 @@ class ModelMenu(QComboBox):
         kind: Literal["transients", "cells"] = "transients",
         *,
         trainable: bool = False,
+        nothing: str = "",
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._kind: Literal["transients", "cells"] = kind
-        self._trainable = trainable
+        self._trainable, self._nothing = trainable, nothing
         self.cards: list[ModelCard] = []
         self.refresh()
         links = Links((models.changed, self.refresh))
@@ -68,6 +72,8 @@ class ModelMenu(QComboBox):
         for row, card in enumerate(cards):
             self.addItem(f"{card.name} {card.version}", card.name)
             self.setItemData(row, card.description, Qt.ItemDataRole.ToolTipRole)
+        if self._nothing:
+            self.addItem(self._nothing, NOTHING)
         self.setCurrentIndex(max(self.findData(chosen), 0))
         self.blockSignals(False)
 

@@ -27,7 +27,7 @@ from napari_caltrig.widgets.docking import TabbedPanel
 from napari_caltrig.widgets.job import JobRow
 from napari_caltrig.widgets.label_next import LabelNext
 from napari_caltrig.widgets.learning_plot import LearningPlot
-from napari_caltrig.widgets.model_menu import ModelMenu, models
+from napari_caltrig.widgets.model_menu import NOTHING, ModelMenu, models
 from napari_caltrig.widgets.parts import note
 
 if TYPE_CHECKING:
@@ -37,10 +37,19 @@ if TYPE_CHECKING:
 
     from napari_caltrig.session import Session
     from napari_caltrig.steps import Step, Steps
+    from napari_caltrig.transients.labelled import LabelledTraces
+
+    Learn = Callable[[list[LabelledTraces]], Steps[Path]]
 
 OWN, SIMULATION = range(2)
 _ARCHITECTURES = ("gru", "lstm", "transformer", "local-transformer")
-_STEPS = {OWN: 160, SIMULATION: 1600}
+_FROM_MODEL, _FROM_NOTHING, _FROM_SIMULATION = (
+    (160, "my-gru"),
+    (200, "my-new-gru"),
+    (1600, "my-simulated-gru"),
+)
+"""Steps and name of the new model that each kind of training begins with."""
+_NAMES = ("", *(name for _, name in (_FROM_MODEL, _FROM_NOTHING, _FROM_SIMULATION)))
 
 
 class Train(TabbedPanel):
@@ -59,10 +68,11 @@ class Train(TabbedPanel):
         self.job = JobRow("Train", self._make_steps, self._finish, on_step=self._show_step)
         self.plot = LearningPlot(napari_viewer.theme)
         self.result = note()
-        self.label_next = LabelNext(self.session, self.base)
+        self.label_next = LabelNext(self.session, self._ranking_model)
         self._build_layout()
         self._links = Links(
             (self.source.currentIndexChanged, self._show_source),
+            (self.base.currentIndexChanged, self._show_beginning),
             (self.use_recording.toggled, self._count),
             (self.name.textChanged, self._show_unfinished),
             (napari_viewer.layers.events.inserted, self._count),
@@ -87,8 +97,11 @@ class Train(TabbedPanel):
         self.add_files = QPushButton("Add .caltrig files…")
         self.add_files.clicked.connect(lambda _=False: self._ask_files())
         self.count = note()
-        self.base = ModelMenu(trainable=True)
-        self.base.setToolTip("The model that learns; it stays as it is, the new one is a copy")
+        self.base = ModelMenu(trainable=True, nothing="nothing (a new network)")
+        self.base.setToolTip(
+            "The model that learns; it stays as it is, the new one is a copy. A new network knows "
+            "only your transients, and needs those of many cells."
+        )
         self.architecture = QComboBox()
         self.architecture.addItems(_ARCHITECTURES)
         self.name = QLineEdit()
@@ -135,11 +148,31 @@ class Train(TabbedPanel):
         own = self.source.currentIndex() == OWN
         for widget in (self._own, self.base):
             self._form.setRowVisible(widget, own)
-        self._form.setRowVisible(self.architecture, not own)
-        self.steps.setValue(_STEPS[self.source.currentIndex()])
-        self.name.setText("my-gru" if own else "my-simulated-gru")
+        self._show_beginning()
         self._count()
+
+    def _show_beginning(self, *_: Any) -> None:
+        """Steps and names that suit what the training begins with."""
+        own, new = self.source.currentIndex() == OWN, self.base.currentData() == NOTHING
+        self._form.setRowVisible(self.architecture, new or not own)
+        steps, name = (_FROM_NOTHING if new else _FROM_MODEL) if own else _FROM_SIMULATION
+        self.steps.setValue(steps)
+        if self.name.text() in _NAMES:  # a name that somebody has typed stays
+            self.name.setText(name)
         self._show_unfinished()
+
+    def _ranking_model(self) -> str:
+        """Which model says what to label next: the one that learns."""
+        base = str(self.base.currentData())
+        if base != NOTHING:
+            return base
+        name = self.name.text().strip()
+        if name not in [card.name for card in self.base.cards]:
+            raise ValueError(
+                "A new network ranks cells by what it has learned: label two or three cells that "
+                "you take by chance, and train it first."
+            )
+        return name
 
     def _count(self, *_: Any) -> None:
         """Say how much there is to learn from."""
@@ -208,8 +241,12 @@ class Train(TabbedPanel):
                 raise ValueError("Open a recording with confirmed transients, or add files.")
             if session is not None and session.clock.frame_rate is None:
                 raise ValueError("Set the frame rate at the top of the workspace first.")
-            base = self.base.currentData()
-            make = _own_steps(session, paths, base, name, n_steps, resume)
+            begin = self.base.currentData()
+            if begin == NOTHING:
+                learn = _new_network(self.architecture.currentText(), name, n_steps, resume)
+            else:
+                learn = _tuned(begin, name, n_steps, resume)
+            make = _own_steps(session, paths, learn)
         self.plot.clear()
         self.result.setText("")
         return make
@@ -252,15 +289,33 @@ def _simulation_steps(
 
 
 def _own_steps(
-    session: Session | None, paths: list[str], base: str, name: str, n_steps: int, resume: bool
+    session: Session | None, paths: list[str], learn: Learn
 ) -> Callable[[], Steps[Path]]:
     def steps() -> Steps[Path]:
         from napari_caltrig.training_data import labelled_steps, read_labelled_steps
-        from napari_caltrig.transients.tuning import TuningConfig, tune_steps
 
         data = [] if session is None else (yield from labelled_steps(session))
         data += yield from read_labelled_steps(paths)
+        return (yield from learn(data))
+
+    return steps
+
+
+def _tuned(base: str, name: str, n_steps: int, resume: bool) -> Learn:
+    def learn(data: list[LabelledTraces]) -> Steps[Path]:
+        from napari_caltrig.transients.tuning import TuningConfig, tune_steps
+
         config = TuningConfig(name=name, base=base, steps=n_steps)
         return (yield from tune_steps(data, config, resume=resume))
 
-    return steps
+    return learn
+
+
+def _new_network(architecture: str, name: str, n_steps: int, resume: bool) -> Learn:
+    def learn(data: list[LabelledTraces]) -> Steps[Path]:
+        from napari_caltrig.transients.own_training import OwnTrainingConfig, train_on_own_steps
+
+        config = OwnTrainingConfig(name=name, architecture=architecture, steps=n_steps)
+        return (yield from train_on_own_steps(data, config, resume=resume))
+
+    return learn
