@@ -69,14 +69,18 @@ def label_next(
     is calibrated; both are summed over a cell. Rises within 0.2 s of each other
     are one.
 
-    Cells in which fewer than two transients are to be expected come last: where
-    nothing can be confirmed, nothing is learned. So do cells with more than
-    three times as many as half of the others have: what is learned from cells
-    that never rest serves these only, and labelling them takes hours. The list
-    helps to find cells with something to confirm. That a model learns more from
-    its first cells than from others was not shown: neither this order nor that
-    by expected corrections (uncertainty sampling) beats chance, see
-    ``benchmarks/label_next.py``.
+    A network that has begun from nothing learns more from three cells with the
+    most corrections to expect (uncertainty sampling, Lewis & Gale 1994) than
+    from three taken by chance: in 45 simulated fields event F1 on other cells
+    is higher by 0.045 (standard error 0.015), see ``benchmarks/label_next.py``.
+
+    A shipped model learns as much from cells taken by chance; no order was
+    shown to be better. For it, cells in which fewer than two transients are to
+    be expected come last: where nothing can be confirmed, nothing is learned.
+    So do cells with more than three times as many as half of the others have:
+    what is learned from cells that never rest serves these only, and labelling
+    them takes hours. The list then helps to find cells with something to
+    confirm.
     """
     steps = label_next_steps(
         dff, frame_rate, c=c, unit_ids=unit_ids, labelled=labelled, model=model, by=by
