@@ -36,7 +36,7 @@ from napari_caltrig.transients.onsets import (
 from napari_caltrig.weights import list_models, load_model
 
 SEEN = BEFORE + 1 + AFTER
-N_FEATURES = features(np.zeros((1, SEEN)), np.ones(1), np.zeros((1, SEEN)), 20.0).shape[1]
+N_FEATURES = features(np.zeros((1, SEEN)), 1.0, np.zeros((1, SEEN)), 20.0).shape[1]
 
 
 def answering(**probabilities):
@@ -54,7 +54,7 @@ def answering(**probabilities):
 
 def placed(locator, rate):
     seen = np.zeros((1, SEEN))
-    return int(locator.offsets(seen, np.ones(1), seen, rate)[0])
+    return int(locator.offsets(seen, 1.0, seen, rate)[0])
 
 
 @pytest.mark.parametrize(("offset", "name"), [(-3, "m3"), (0, "p0"), (7, "p7")])
@@ -114,6 +114,16 @@ def test_a_cell_has_the_same_onsets_alone_and_among_others(simulated):
     pd.testing.assert_frame_equal(pd.concat(alone, ignore_index=True), together)
 
 
+def test_the_network_sees_the_mean_of_the_others_and_nothing_where_there_is_none():
+    rng = np.random.default_rng(1)
+    trace, p = rng.standard_normal((3, SEEN)), rng.random((3, SEEN))
+    alone, two, three = (features(trace[:n], 1.0, p[:n], 20.0)[0] for n in (1, 2, 3))
+    of_others = alone != two
+    assert (alone[of_others] == 0).all()
+    assert ((alone != three) == of_others).all()
+    np.testing.assert_allclose(two[of_others][-11:-1], p[1, -10:], rtol=1e-6)
+
+
 @settings(deadline=None, max_examples=50)
 @given(
     trace=arrays(np.float64, (3, SEEN), elements=st.floats(-1e6, 1e6)),
@@ -122,7 +132,7 @@ def test_a_cell_has_the_same_onsets_alone_and_among_others(simulated):
     rate=st.floats(0.5, 45),
 )
 def test_every_onset_is_within_reach(trace, p, noise, rate):
-    offsets = shipped_locator().offsets(trace, np.full(3, noise), p, rate)
+    offsets = shipped_locator().offsets(trace, noise, p, rate)
     assert (np.abs(offsets) <= REACH).all()
 
 
@@ -163,10 +173,10 @@ def test_numpy_answers_as_torch_does():
     weights = load_model("onset", "onsets")[1]
     network.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in weights.items()})
     with torch.inference_mode():
-        logits = network(torch.from_numpy(features(trace, np.ones(5), p, 4.0)))
+        logits = network(torch.from_numpy(features(trace, 1.0, p, 4.0)))
     # at 4 Hz 0.1 s is less than a frame
     exact = logits.softmax(1).numpy().argmax(axis=1) - REACH
-    np.testing.assert_array_equal(shipped_locator().offsets(trace, np.ones(5), p, 4.0), exact)
+    np.testing.assert_array_equal(shipped_locator().offsets(trace, 1.0, p, 4.0), exact)
 
 
 # Training ----------------------------------------------------------------------

@@ -73,7 +73,7 @@ class OnsetTrainingConfig:
     simulation: TraceConfig = field(default_factory=lambda: TrainingConfig().simulation)
     min_snr: float = 1.5
     thresholds: tuple[float, ...] = (0.4, 0.5, 0.65, 0.65, 0.65, 0.8)
-    version: str = "1.0.0"
+    version: str = "1.1.0"
     folder: Path | None = None
 
     def __post_init__(self) -> None:
@@ -199,10 +199,9 @@ def onset_examples(
         reach = min(REACH, int(_MAX_ERROR_S * rate))
         match = match_onsets(guess, onset, (spans["snr"] >= 3).to_numpy(), reach)
         hit = match >= 0
-        at = guess[match[hit]]
-        sd = np.full(at.size, noise[i])
-        xs.append(features(around(trace, at), sd, around(one, at), rate))
-        ys.append(onset[hit] - at + REACH)
+        x = features(around(trace, guess), noise[i], around(one, guess), rate)
+        xs.append(x[match[hit]])
+        ys.append(onset[hit] - guess[match[hit]] + REACH)
     return np.concatenate(xs), np.concatenate(ys)
 
 

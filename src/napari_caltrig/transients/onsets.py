@@ -16,11 +16,12 @@ BEFORE, AFTER = 16, 20  # frames seen before and after the first guess
 REACH = 10  # frames by which the onset may lie elsewhere
 TOLERANCE_S = 0.1
 _EXACT_SHARE = 0.05  # what the very frame is worth beside being within the tolerance
-_AT_ONCE = 2048  # transients
-# So few rows are multiplied in one thread: threads that share such small products wait for each
-# other most of the time. And always as many, filled up if need be, so results never differ.
+# So few rows of so few features (246) are multiplied in one thread (OpenBLAS: up to 2^18 products):
+# threads that share so little wait for each other most of the time. And always as many, filled up
+# if need be, so results never differ.
 _ROWS = 8
 _LEAST_P = 1e-3
+_CLEAR = 10.0  # sd of the noise; an artefact counts no more than a clear transient
 
 
 class OnsetLocator:
@@ -41,7 +42,7 @@ class OnsetLocator:
     def offsets(
         self,
         dff: NDArray[np.floating[Any]],
-        noise: NDArray[np.floating[Any]],
+        noise: float,
         p: NDArray[np.floating[Any]],
         frame_rate: float,
     ) -> NDArray[np.int64]:
@@ -53,27 +54,18 @@ class OnsetLocator:
 
         Parameters
         ----------
-        dff, p
-            Trace and probability of a rise around each guess, see `around`.
-        noise
-            Sd of the noise per frame of each trace, shape (transients,).
-        frame_rate
-            Frames per second (Hz).
+        dff, noise, p, frame_rate
+            All transients of one cell, see `features`.
         """
-        worth = _worth(frame_rate)
-        result = np.zeros(len(dff), dtype=np.int64)
-        for k in range(0, len(dff), _AT_ONCE):
-            part = slice(k, k + _AT_ONCE)
-            x = features(dff[part], noise[part], p[part], frame_rate)
-            n, width = x.shape
-            x = np.pad(x, ((0, -n % _ROWS), (0, 0))).reshape(-1, _ROWS, width)
-            for i, (weight, bias) in enumerate(self._layers):
-                x = (np.maximum(x, 0) if i else x) @ weight + bias
-            posterior = np.exp(x - x.max(axis=2, keepdims=True))
-            posterior /= posterior.sum(axis=2, keepdims=True)
-            best = (posterior @ worth).argmax(axis=2)
-            result[part] = best.ravel()[:n] - REACH
-        return result
+        x = features(dff, noise, p, frame_rate)
+        n, width = x.shape
+        x = np.pad(x, ((0, -n % _ROWS), (0, 0))).reshape(-1, _ROWS, width)
+        for i, (weight, bias) in enumerate(self._layers):
+            x = (np.maximum(x, 0) if i else x) @ weight + bias
+        posterior = np.exp(x - x.max(axis=2, keepdims=True))
+        posterior /= posterior.sum(axis=2, keepdims=True)
+        best = (posterior @ _worth(frame_rate)).argmax(axis=2)
+        return np.asarray(best.ravel()[:n] - REACH)
 
 
 @cache
@@ -98,47 +90,59 @@ def around(trace: NDArray[Any], guesses: NDArray[np.int64]) -> NDArray[Any]:
 
 def features(
     dff: NDArray[np.floating[Any]],
-    noise: NDArray[np.floating[Any]],
+    noise: float,
     p: NDArray[np.floating[Any]],
-    frame_rate: float | NDArray[np.floating[Any]],
+    frame_rate: float,
 ) -> NDArray[np.float32]:
-    """What the network sees of each transient, shape (transients, features).
+    """What the network sees of each transient of one cell, shape (transients, features).
 
     The trace above the four frames up to the guess and its steps in sd of the
     noise, compressed by arcsinh; the trace over its height; the probability
-    and its logit; height and frame rate.
+    and its logit; means of trace and probability of the cell's other
+    transients, which tell how it rises; frame rate, how many others there are
+    (0 to 1) and the height.
 
     Parameters
     ----------
     dff, p
-        See `around`.
+        Trace and probability of a rise around each guess, see `around`.
     noise
-        Shape (transients,).
+        Sd of the noise per frame.
     frame_rate
-        One for all, or one each.
+        Frames per second (Hz).
     """
     # a trace free of noise would be scaled to infinity: at least 0.2 % of its spread counts
-    noise = np.maximum(noise, 0.002 * np.ptp(dff, axis=1))
-    sd = np.where(noise > 0, noise, 1.0)[:, None]
+    sd = np.maximum(noise, 0.002 * np.ptp(dff, axis=1, keepdims=True))
     base = dff[:, BEFORE - 3 : BEFORE + 1].mean(axis=1, keepdims=True)
-    z = ((dff - base) / sd).astype(np.float32)
+    z = ((dff - base) / np.where(sd > 0, sd, 1.0)).astype(np.float32)
     height = np.maximum(z[:, BEFORE:].max(axis=1, keepdims=True), 1)
-    steps = np.diff(z, axis=1, prepend=z[:, :1])
+    shape = z / height
     p = p.astype(np.float32)
     certain = np.clip(p, _LEAST_P, 1 - _LEAST_P)
-    rate = np.broadcast_to(np.log2(np.asarray(frame_rate) / 20), len(z))
+    weight = np.minimum(height, _CLEAR).astype(np.float64) ** 2
+    near, others = slice(BEFORE // 2, None), 1 - 1 / max(len(z), 1)
     planes = (
         np.arcsinh(z),
-        np.arcsinh(steps),
-        z / height,
+        np.arcsinh(np.diff(z, axis=1, prepend=z[:, :1])),
+        shape,
         np.log(certain / (1 - certain)) / 3,
         p,
-        rate[:, None],
+        _mean_of_others(np.clip(shape[:, near], -2, 2), weight),
+        _mean_of_others(p[:, near], weight),
+        np.full((len(z), 2), (np.log2(frame_rate / 20), others), dtype=np.float32),
         np.log(height),
     )
-    return np.concatenate(planes, axis=1).astype(np.float32)
+    return np.concatenate(planes, axis=1)
 
 
+def _mean_of_others(rows: NDArray[np.float32], weight: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Weighted mean of all rows but each one itself; 0 where there is no other."""
+    weighted = weight * rows
+    sums, weights = weighted.sum(axis=0) - weighted, weight.sum() - weight
+    return np.asarray(sums / np.maximum(weights, 1) * (len(rows) > 1), dtype=np.float32)
+
+
+@cache
 def _worth(frame_rate: float) -> NDArray[np.float32]:
     """What it is worth to say one offset (columns) where another is right (rows)."""
     offsets = np.arange(-REACH, REACH + 1)

@@ -113,21 +113,22 @@ def spans_from_probabilities(
     """
     rate = checked_rate(frame_rate)
     high = checked_threshold(threshold)
-    y = bridge_gaps(checked_traces(dff))
+    y = checked_traces(dff)
     p = checked_like(probabilities, y.shape, "probabilities")
     if p is None:
         raise ValueError("probabilities are needed")
     if onsets not in ("learned", "rule"):
         raise ValueError(f"onsets are learned or by rule, not {onsets!r}")
-    p = np.nan_to_num(p, nan=0.0)
     ids = checked_unit_ids(unit_ids, len(y))
-    rises = [_rises(p[i], y[i], rate, high, low_share, valley_share) for i in range(len(y))]
-    if onsets == "learned":
-        _relocate(rises, p, y, rate)
-    for cell, trace in zip(rises, y, strict=True):
+    columns = []
+    for row, values in zip(p, y, strict=True):
+        one, trace = np.where(np.isnan(row), 0, row), bridge_gaps(values[None])[0]
+        cell = _rises(one, trace, rate, high, low_share, valley_share)
+        if onsets == "learned":
+            _relocate(cell, one, trace, rate)
         stop = np.append(cell.onset[1:], trace.size)[: cell.onset.size]
         cell.peak = local_maxima(trace, cell.peak, cell.onset, stop)
-    columns = [_columns_of(cell, y[i], rate, end_share) for i, cell in enumerate(rises)]
+        columns.append(_columns_of(cell, trace, rate, end_share))
     return _table(ids, columns, method, model)
 
 
@@ -160,31 +161,21 @@ def _rises(
 
 
 def _relocate(
-    rises: list[_Rises],
-    p: NDArray[np.floating[Any]],
-    y: NDArray[np.float64],
-    rate: float,
+    cell: _Rises, p: NDArray[np.floating[Any]], y: NDArray[np.float64], rate: float
 ) -> None:
     """Move onsets to where the shipped locator places them; order and peaks stay."""
-    n = frames_per_step(rate)
-    found = [(i, cell) for i, cell in enumerate(rises) if cell.onset.size]
-    if not found:
+    if not cell.onset.size:
         return
-    dff, noise, probability = [], [], []
-    for i, cell in found:
-        trace, guess = average_frames(y[i : i + 1], n), cell.onset // n
-        dff.append(around(trace[0], guess))
-        noise.append(np.repeat(noise_level(trace), guess.size))
-        probability.append(around(p[i, ::n], guess))
+    n = frames_per_step(rate)
+    trace, guess = average_frames(y[None], n), cell.onset // n
+    noise = float(noise_level(trace)[0])
     moves = shipped_locator().offsets(
-        np.concatenate(dff), np.concatenate(noise), np.concatenate(probability), rate / n
+        around(trace[0], guess), noise, around(p[::n], guess), rate / n
     )
-    ends = np.cumsum([cell.onset.size for _, cell in found])
-    for (_, cell), moved in zip(found, np.split(moves, ends[:-1]), strict=True):
-        step = (cell.onset // n + moved) * n
-        # within a step of several frames the rule has the say
-        onset = np.clip(cell.onset, step, step + n - 1)
-        cell.onset = np.clip(onset, np.append(0, cell.peak[:-1] + 1), cell.peak)
+    step = (guess + moves) * n
+    # within a step of several frames the rule has the say
+    onset = np.clip(cell.onset, step, step + n - 1)
+    cell.onset = np.clip(onset, np.append(0, cell.peak[:-1] + 1), cell.peak)
 
 
 def _columns_of(cell: _Rises, y: NDArray[np.float64], rate: float, end_share: float) -> _Columns:
