@@ -62,9 +62,9 @@ class OwnTrainingConfig:
     name: str
     architecture: str = "gru"
     seed: int = 0
-    steps: int = 200
+    steps: int = 300
     learning_rate: float = 4e-3
-    batch: int = 12
+    batch: int = 24
     window: int = 400
     validation: float = 0.2
     threshold: float = 0.4

@@ -45,7 +45,7 @@ OWN, SIMULATION = range(2)
 _ARCHITECTURES = ("gru", "lstm", "transformer", "local-transformer")
 _FROM_MODEL, _FROM_NOTHING, _FROM_SIMULATION = (
     (160, "my-gru"),
-    (200, "my-new-gru"),
+    (300, "my-new-gru"),
     (1600, "my-simulated-gru"),
 )
 """Steps and name of the new model that each kind of training begins with."""
