@@ -43,6 +43,12 @@ def test_it_says_how_much_there_is_to_learn_from(panel, workspace):
     assert "Mark or confirm" in panel.count.text()
 
 
+def test_it_counts_what_is_marked_while_it_is_open(panel, labelled):
+    assert "of 5 cells in mouse1" in panel.count.text()
+    labelled.undo()
+    assert "0 confirmed transients of 0 cells" in panel.count.text()
+
+
 def test_a_model_learns_from_confirmed_transients_and_is_in_the_detection_menu(
     labelled, panel, workspace, qtbot
 ):

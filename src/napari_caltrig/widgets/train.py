@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,8 @@ class Train(TabbedPanel):
         self.result = note()
         self.label_next = LabelNext(self.session, self._ranking_model)
         self._build_layout()
+        self._counted: Callable[[], Session | None] = lambda: None
+        self._links_of_session = Links()
         self._links = Links(
             (self.source.currentIndexChanged, self._show_source),
             (self.base.currentIndexChanged, self._show_beginning),
@@ -77,11 +80,17 @@ class Train(TabbedPanel):
             (self.name.textChanged, self._show_unfinished),
             (napari_viewer.layers.events.inserted, self._count),
             (napari_viewer.layers.events.removed, self._count),
+            (napari_viewer.layers.selection.events.active, self._count),
             (napari_viewer.events.theme, self._apply_theme),
         )
         self._show_source()
         self.setMinimumWidth(380)
-        self._let_go = LetGo(self._links.disconnect, self.job.stop, self.label_next.job.stop)
+        self._let_go = LetGo(
+            self._links.disconnect,
+            self._links_of_session.disconnect,
+            self.job.stop,
+            self.label_next.job.stop,
+        )
         self.destroyed.connect(self._let_go)
 
     # Building ----------------------------------------------------------------
@@ -177,6 +186,7 @@ class Train(TabbedPanel):
     def _count(self, *_: Any) -> None:
         """Say how much there is to learn from."""
         session = self.session()
+        self._follow(session)
         files = self.files.count()
         self.files.setVisible(files > 0)
         self.use_recording.setEnabled(session is not None)
@@ -194,6 +204,14 @@ class Train(TabbedPanel):
         if not n and not files:
             text += " Mark or confirm the transients of some cells first."
         self.count.setText(text + more)
+
+    def _follow(self, session: Session | None) -> None:
+        """Count again whenever something is marked in this recording."""
+        if session is not self._counted():
+            self._links_of_session.disconnect()
+            self._counted = (lambda: None) if session is None else weakref.ref(session)
+            if session is not None:
+                self._links_of_session.add(session.curation_changed, self._count)
 
     def _ask_files(self) -> None:
         paths, _ = QFileDialog.getOpenFileNames(
