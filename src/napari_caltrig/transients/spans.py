@@ -60,9 +60,7 @@ def spans_from_probabilities(
     method: str = "network",
     model: str = "",
 ) -> pd.DataFrame:
-    """Transients where the probability of a rise is high.
-
-    Fast enough for a slider: the network need not run again.
+    """Transients where the probability of a rise is high; fast enough for a slider.
 
     Parameters
     ----------
@@ -104,12 +102,9 @@ def spans_from_probabilities(
 
     Notes
     -----
-    By rule, the network says about where the onset is
-    (`rises.probable_onsets`), the trace where exactly: the last frame that is
-    still within a twentieth of the way from the two lowest frames of the rise
-    to its peak. The peak is the highest frame where the rise probably ends
-    (`rises.probable_peaks`), or the local maximum to which the trace climbs
-    from there, within the transient.
+    By rule, the network says about where the onset is (`rises.probable_onsets`), the trace where
+    exactly (`rises.onsets_and_peaks`). The peak is the local maximum to which the trace climbs,
+    within the transient, from where the rise probably ends (`rises.probable_peaks`).
     """
     rate = checked_rate(frame_rate)
     high = checked_threshold(threshold)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from qtpy.QtGui import QCloseEvent
 
+    from napari_caltrig.curation import Change
     from napari_caltrig.session import Session
     from napari_caltrig.steps import Step, Steps
     from napari_caltrig.transients.labelled import LabelledTraces
@@ -211,7 +212,11 @@ class Train(TabbedPanel):
             self._links_of_session.disconnect()
             self._counted = (lambda: None) if session is None else weakref.ref(session)
             if session is not None:
-                self._links_of_session.add(session.curation_changed, self._count)
+                self._links_of_session.add(session.curation_changed, self._count_again)
+
+    def _count_again(self, change: Change) -> None:
+        if change.transients:
+            self._count()
 
     def _ask_files(self) -> None:
         paths, _ = QFileDialog.getOpenFileNames(
