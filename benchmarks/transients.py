@@ -17,8 +17,9 @@ these very cells and flatters all alike. Networks that are shipped keep the thre
 the one that would have been chosen is printed beside it. OASIS is told the decay of each indicator,
 and its C and S serve CalTrig's rule and checkpoint where CNMF has not run. That checkpoint was
 trained on one-photon CNMF traces and human labels: recordings with spikes are out of its domain.
-`--card` writes the scores of the shipped networks on their cards, `--quick` takes an eighth of the
-recordings and a few conditions. Nothing is kept between runs.
+"Chained": transients at most 10 frames apart are one, found and known ones alike, as in CalTrig's
+labels. `--card` writes the scores of the shipped networks on their cards, `--quick` takes an eighth
+of the recordings and a few conditions. Nothing is kept between runs.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from transient_ceilings import ceilings
+from transient_chains import chained
 from transient_learning import NUMBERS, learning_table
 from transient_methods import Method, caltrig_network, methods_without_network, network
 from transient_truth import (
@@ -108,6 +110,8 @@ def score(truth: Truth, found: pd.DataFrame) -> Scores:
         "peak": scores.peak_error,
         "false/min": false_per_minute(found, truth),
     }
+    chains = score_transients(chained(found), chained(truth.spans), truth.fs, n_frames=lengths)
+    result |= {"chained F1": chains.f1, "chained frame F1": chains.frame_f1}
     if found.get("probability", pd.Series(dtype=float)).notna().any():
         verdict = match_transients(found, truth.spans, truth.fs)
         judged = verdict != "ignored"
@@ -131,8 +135,10 @@ def show(name: str, s: Scores) -> None:
     print(
         f"  {name:18s} F1 {s['F1']:.3f} [{low:.3f} {high:.3f}]  0.1 s {s['F1 0.1 s']:.3f}  "
         f"0.5 s {s['F1 0.5 s']:.3f}  P {s['precision']:.3f}  R {s['recall']:.3f}  "
-        f"frame F1 {s['frame F1']:.3f}  macro {s['macro F1']:.3f}  onset +-{s['onset']:g}  "
-        f"peak +-{s['peak']:g}  false/min silence {s['false/min']:.2f}{ece}",
+        f"frame F1 {s['frame F1']:.3f}  macro {s['macro F1']:.3f}  "
+        f"chained {s['chained F1']:.3f}, frame {s['chained frame F1']:.3f}  "
+        f"onset +-{s['onset']:g}  peak +-{s['peak']:g}  "
+        f"false/min silence {s['false/min']:.2f}{ece}",
         flush=True,
     )
 

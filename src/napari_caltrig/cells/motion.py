@@ -345,7 +345,7 @@ class MotionEstimator:
         spectrum = fft.rfft2(template * self._window)
         weighted = np.conj(spectrum) * self._weight
         norm = float(np.sqrt((np.abs(spectrum) ** 2 * self._weight).sum()))
-        mean = self._transformed(frames).mean(axis=0)
+        mean = self._transformed(frames.mean(axis=0, keepdims=True))[0]  # all of it is linear
         return float((mean * weighted).real.sum()) / max(norm, 1e-30)
 
 
