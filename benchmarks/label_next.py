@@ -79,7 +79,8 @@ def main() -> None:
     arguments = parser.parse_args()
     simulated = None
     if not (arguments.from_nothing or arguments.panel):
-        simulated = replayed_examples(TrainingConfig().simulation, WINDOW, 0)
+        usual = TrainingConfig()
+        simulated = replayed_examples(usual.simulation, usual.miniscope_share, WINDOW, 0)
     rows = []
     for number in range(arguments.first, arguments.first + arguments.fields):
         for kind in arguments.kinds:

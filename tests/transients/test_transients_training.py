@@ -15,7 +15,12 @@ from napari_caltrig.transients import (
     train_steps,
     transient_probabilities,
 )
-from napari_caltrig.transients.examples import examples, simulate_cnmf, simulate_traces
+from napari_caltrig.transients.examples import (
+    examples,
+    examples_of_both_kinds,
+    simulate_cnmf,
+    simulate_traces,
+)
 from napari_caltrig.transients.inputs import network_input
 from napari_caltrig.weights import list_models, load_model
 
@@ -87,10 +92,30 @@ def test_a_cancelled_training_saves_nothing(small, tmp_path):
     assert not list(tmp_path.glob("*.safetensors"))
 
 
-@pytest.mark.parametrize("bad", [{"steps": 0}, {"learning_rate": 0.0}, {"with_c": 2.0}])
+@pytest.mark.parametrize(
+    "bad",
+    [{"steps": 0}, {"learning_rate": 0.0}, {"with_c": 2.0}, {"miniscope_share": -0.1}],
+)
 def test_bad_settings_are_refused(bad):
-    with pytest.raises(ValueError, match=r"training|learning|with_c"):
+    with pytest.raises(ValueError, match=r"training|learning|with_c|miniscope_share"):
         TrainingConfig(**bad)
+
+
+def test_a_share_of_the_batches_is_of_miniscope_cells():
+    """Their traces are zero for much of the time; the usual ones here are all two-photon cells."""
+    usual = TraceConfig(n_cells=3, n_frames=60)
+
+    def cut_off(share, rates_hz):
+        rng = np.random.default_rng(0)
+        batches = [examples_of_both_kinds(rng, usual, share, rates_hz) for _ in range(40)]
+        assert all(len(batch.label) == 3 for batch in batches)
+        lowest = (batch.features[:, 0].min(axis=1, keepdims=True) for batch in batches)
+        same = zip(batches, lowest, strict=True)
+        return [bool(((b.features[:, 0] == low).mean(axis=1) > 0.2).any()) for b, low in same]
+
+    assert 5 <= sum(cut_off(0.3, (20.0, 30.0))) <= 20
+    assert not any(cut_off(0.0, (20.0, 30.0)))
+    assert not any(cut_off(0.3, (4.0, 10.0)))  # no miniscope is that slow
 
 
 def test_examples_are_cut_from_whole_traces_and_open_labels_weigh_nothing():

@@ -176,3 +176,29 @@ class TraceConfig:
             raise ValueError("a simulation needs 0 or more cells and at least one frame")
         if not (np.isfinite(self.frame_rate) and self.frame_rate > 0):
             raise ValueError(f"the frame rate must be a positive number, not {self.frame_rate}")
+
+
+MINISCOPE = TraceConfig(
+    tau_rise_s=(0.08, 0.35),
+    tau_decay_s=(0.3, 2.0),
+    rate_hz=(0.0005, 0.02),
+    burst_rate_hz=(0.02, 0.15),
+    burst_spike_rate_hz=(8.0, 40.0),
+    fast_fraction=0.0,
+    state_fraction=0.0,
+    repeat_fraction=0.05,
+    min_rise_snr=2.2,
+    one_photon=OnePhotonConfig(
+        fraction=1.0,
+        snr=(1.5, 20.0),
+        neuropil=(0.4, 10.0),
+        fluctuation=(0.0, 1.2),
+        neighbours=0.7,
+        crosstalk=(0.01, 0.3),
+        subtracted_fraction=0.3,
+        cut_fraction=0.8,
+        cut_percentile=(30.0, 61.0),
+    ),
+)
+"""Miniscope cells as Minian leaves them and people mark them: rare bursts with slow
+rises (0.08 to 0.35 s), traces that are zero for much of the time."""

@@ -8,9 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
+from napari_caltrig.simulation.trace_config import MINISCOPE
 from napari_caltrig.simulation.traces import SimulatedTraces, TraceConfig, simulate_traces
 from napari_caltrig.transients.inputs import network_input
 from napari_caltrig.transients.oasis import deconvolve
+
+MINISCOPE_MIN_RATE_HZ = 16.0
+_LOW_RATE_HZ, _LOW_RATE_WEIGHT = 16.0, 0.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +86,8 @@ class Examples:
     label
         1 in the rise of a transient, shape (cells, frames).
     weight
-        0 where the label is open, above 1 in transients of noisy cells.
+        0 where the label is open, above 1 in transients of noisy cells, less
+        than otherwise in those at low frame rates.
     """
 
     features: NDArray[np.float32]
@@ -122,8 +127,38 @@ def examples(
     features = network_input(simulated.dff, rate, c).features
     bonus = _noise_bonus(simulated.spike_snr) * ~simulated.one_photon
     weight = simulated.weight * (1 + bonus[:, None] * simulated.label)
+    if rate < _LOW_RATE_HZ:  # else networks are surer there than they are right on real cells
+        weight[simulated.label > 0] *= np.float32(_LOW_RATE_WEIGHT)
     n = features.shape[2] if window is None else min(window, features.shape[2])
     return Examples(_windows(features, n), _windows(simulated.label, n), _windows(weight, n))
+
+
+def examples_of_both_kinds(
+    rng: np.random.Generator,
+    simulation: TraceConfig,
+    miniscope_share: float,
+    rates_hz: tuple[float, float] = (4.0, 45.0),
+    with_c: float = 0.4,
+    window: int | None = None,
+) -> Examples:
+    """Simulate one batch as `examples` does, or now and then one of `MINISCOPE` cells.
+
+    Parameters
+    ----------
+    rng, rates_hz, with_c, window
+        As in `examples`.
+    simulation
+        Ranges of the usual batches, and the size of all.
+    miniscope_share
+        Share of the batches with miniscope cells, at the frame rates of
+        miniscopes; none if the range of rates ends below these.
+    """
+    low, high = rates_hz
+    if rng.random() >= miniscope_share or high < MINISCOPE_MIN_RATE_HZ:
+        return examples(rng, simulation, rates_hz, with_c, window)
+    miniscope = replace(MINISCOPE, n_cells=simulation.n_cells, n_frames=simulation.n_frames)
+    rates_hz = max(low, MINISCOPE_MIN_RATE_HZ), high
+    return examples(rng, miniscope, rates_hz, with_c, window)
 
 
 def drawn_rate(rng: np.random.Generator, rates_hz: tuple[float, float]) -> float:

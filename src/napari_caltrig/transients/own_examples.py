@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_caltrig.simulation.traces import TraceConfig
-from napari_caltrig.transients.examples import Examples, examples
+from napari_caltrig.transients.examples import Examples, examples_of_both_kinds
 from napari_caltrig.transients.inputs import network_input
 from napari_caltrig.transients.labelled import LabelledTraces
 
@@ -72,20 +72,26 @@ def _pooled(values: NDArray[np.float32], n: int, how: np.ufunc) -> NDArray[np.fl
     return np.asarray(how.reduceat(values, starts, axis=1), dtype=np.float32)
 
 
-def replayed_examples(simulation: TraceConfig, window: int, seed: int) -> Examples:
+def replayed_examples(
+    simulation: TraceConfig, miniscope_share: float, window: int, seed: int
+) -> Examples:
     """Simulated examples to rehearse the old task with.
 
     Parameters
     ----------
     simulation
         Cells and frames of each of 24 batches, and what they look like.
+    miniscope_share
+        Share of the batches with miniscope cells, see `examples.examples_of_both_kinds`.
     window
         Frames per example.
     seed
         Of all of them.
     """
     rng = np.random.default_rng([seed, 1])
-    batches = [examples(rng, simulation, window=window) for _ in range(24)]
+    batches = [
+        examples_of_both_kinds(rng, simulation, miniscope_share, window=window) for _ in range(24)
+    ]
     return Examples(
         np.concatenate([b.features for b in batches]),
         np.concatenate([b.label for b in batches]),

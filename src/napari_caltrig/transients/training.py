@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from napari_caltrig.simulation.trace_config import MINISCOPE
 from napari_caltrig.simulation.traces import OnePhotonConfig, TraceConfig
 from napari_caltrig.steps import Progress, run
-from napari_caltrig.transients.examples import examples
+from napari_caltrig.transients.examples import examples_of_both_kinds
 from napari_caltrig.transients.learning import (
     SAVE_EVERY,
     Learner,
@@ -62,6 +63,9 @@ class TrainingConfig:
         of the noise already count as transients (and not from 3 sd on): at
         poor noise a network that learns from 3 sd on misses half of what can
         be found, without being more precise.
+    miniscope_share
+        Share of the batches with `simulation.trace_config.MINISCOPE` cells
+        instead, whose rises are slower; see `examples.examples_of_both_kinds`.
     architecture, arguments
         Network, see `networks.ARCHITECTURES`.
     threshold
@@ -74,7 +78,7 @@ class TrainingConfig:
 
     name: str = "gru"
     seed: int = 0
-    steps: int = 6000
+    steps: int = 7000
     learning_rate: float = 4e-3
     weight_decay: float = 1e-3
     rates_hz: tuple[float, float] = (4.0, 45.0)
@@ -88,10 +92,11 @@ class TrainingConfig:
             one_photon=OnePhotonConfig(fraction=0.3),
         )
     )
+    miniscope_share: float = 0.15
     architecture: str = "ConvGRU"
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    threshold: float = 0.65
-    version: str = "1.3.0"
+    threshold: float = 0.62
+    version: str = "1.4.0"
     folder: Path | None = None
 
     @classmethod
@@ -121,6 +126,10 @@ class TrainingConfig:
             raise ValueError(f"the learning rate must be positive, not {self.learning_rate}")
         if not 0 <= self.with_c <= 1:
             raise ValueError(f"with_c is a fraction from 0 to 1, not {self.with_c}")
+        if not 0 <= self.miniscope_share <= 1:
+            raise ValueError(
+                f"miniscope_share is a fraction from 0 to 1, not {self.miniscope_share}"
+            )
 
 
 def train(
@@ -178,8 +187,13 @@ def train_steps(
         learner.load(unfinished)
     held_back = [scored_simulation(config.simulation, _HELD_BACK_SEED)]
     while learner.step < config.steps:
-        batch = examples(
-            learner.rng, config.simulation, config.rates_hz, config.with_c, config.window
+        batch = examples_of_both_kinds(
+            learner.rng,
+            config.simulation,
+            config.miniscope_share,
+            config.rates_hz,
+            config.with_c,
+            config.window,
         )
         learner.learn(batch)
         f1 = None
@@ -208,6 +222,7 @@ def _settings(config: TrainingConfig) -> dict[str, Any]:
 
 def _card(config: TrainingConfig, loss: float, f1: float) -> ModelCard:
     settings = asdict(config)
+    settings["miniscope"] = asdict(MINISCOPE)
     key_of = {PRESETS[k].get("architecture", "ConvGRU"): k for k in PRESETS}
     option = f" --architecture {key_of.get(config.architecture, config.architecture)}"
     for key in ("name", "architecture", "arguments", "threshold", "version", "folder", "seed"):

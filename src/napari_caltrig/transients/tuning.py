@@ -72,6 +72,8 @@ class TuningConfig:
         Steps between two scores, and how many of them may pass without a better one.
     simulation
         What the replayed traces look like.
+    miniscope_share
+        See `TrainingConfig`.
     folder
         Where to save; the user's model folder by default.
     """
@@ -90,6 +92,7 @@ class TuningConfig:
     evaluate_every: int = 20
     patience: int = 4
     simulation: TraceConfig = field(default_factory=lambda: TrainingConfig().simulation)
+    miniscope_share: float = TrainingConfig.miniscope_share
     folder: Path | None = None
 
     def __post_init__(self) -> None:
@@ -169,7 +172,9 @@ def tune_steps(
     schedule = Schedule(config.steps, config.learning_rate, warm_up=0.2)
     learner = Learner(network, schedule, config.seed, _settings(config, card, data))
     own = OwnWindows(learned, config.window)
-    simulated = replayed_examples(config.simulation, config.window, config.seed)
+    simulated = replayed_examples(
+        config.simulation, config.miniscope_share, config.window, config.seed
+    )
     blend = build_network(card.architecture, card.arguments, weights)
     judge = _Judge(blend, card.threshold, [scored(part) for part in held_back], config)
     unfinished = unfinished_path(config.name, config.folder)
