@@ -17,7 +17,6 @@ from napari_caltrig.transients import (
 )
 from napari_caltrig.transients.examples import (
     examples,
-    examples_of_both_kinds,
     simulate_cnmf,
     simulate_traces,
 )
@@ -107,7 +106,7 @@ def test_a_share_of_the_batches_is_of_miniscope_cells():
 
     def cut_off(share, rates_hz):
         rng = np.random.default_rng(0)
-        batches = [examples_of_both_kinds(rng, usual, share, rates_hz) for _ in range(40)]
+        batches = [examples(rng, usual, rates_hz, miniscope_share=share) for _ in range(40)]
         assert all(len(batch.label) == 3 for batch in batches)
         lowest = (batch.features[:, 0].min(axis=1, keepdims=True) for batch in batches)
         same = zip(batches, lowest, strict=True)
@@ -116,6 +115,15 @@ def test_a_share_of_the_batches_is_of_miniscope_cells():
     assert 5 <= sum(cut_off(0.3, (20.0, 30.0))) <= 20
     assert not any(cut_off(0.0, (20.0, 30.0)))
     assert not any(cut_off(0.3, (4.0, 10.0)))  # no miniscope is that slow
+
+
+def test_transients_weigh_less_at_low_frame_rates():
+    """One threshold is to serve all rates; the same traces, but for the rate, are drawn."""
+    usual = TraceConfig(n_cells=20, n_frames=400, snr=(15.0, 30.0))
+    slow, fast = (examples(np.random.default_rng(3), usual, (rate, rate)) for rate in (15.0, 17.0))
+    weight = [batch.weight[batch.label > 0].mean() for batch in (slow, fast)]
+    assert weight[0] == pytest.approx(0.7 * weight[1], rel=0.1)
+    assert set(np.unique(slow.weight[slow.label == 0])) <= {0.0, 1.0}
 
 
 def test_examples_are_cut_from_whole_traces_and_open_labels_weigh_nothing():

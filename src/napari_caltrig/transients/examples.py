@@ -13,7 +13,7 @@ from napari_caltrig.simulation.traces import SimulatedTraces, TraceConfig, simul
 from napari_caltrig.transients.inputs import network_input
 from napari_caltrig.transients.oasis import deconvolve
 
-MINISCOPE_MIN_RATE_HZ = 16.0
+_MINISCOPE_MIN_RATE_HZ = 16.0
 _LOW_RATE_HZ, _LOW_RATE_WEIGHT = 16.0, 0.7
 
 
@@ -101,6 +101,7 @@ def examples(
     rates_hz: tuple[float, float] = (4.0, 45.0),
     with_c: float = 0.4,
     window: int | None = None,
+    miniscope_share: float = 0.0,
 ) -> Examples:
     """Simulate one batch at a random frame rate.
 
@@ -118,7 +119,16 @@ def examples(
     window
         Frames per example; a trace is cut into several after it was scaled as
         a whole, as it is for detection. Uncut by default.
+    miniscope_share
+        Share of the batches with `MINISCOPE` cells instead, as many and as
+        long, at the frame rates of miniscopes (16 Hz and more; none if
+        `rates_hz` ends below).
     """
+    low, high = rates_hz
+    if miniscope_share and rng.random() < miniscope_share and high >= _MINISCOPE_MIN_RATE_HZ:
+        n_cells, n_frames = simulation.n_cells, simulation.n_frames
+        simulation = replace(MINISCOPE, n_cells=n_cells, n_frames=n_frames)
+        rates_hz = max(low, _MINISCOPE_MIN_RATE_HZ), high
     rate = drawn_rate(rng, rates_hz)
     seed = int(rng.integers(2**31))
     simulated = simulate_traces(replace(simulation, seed=seed, frame_rate=rate))
@@ -131,34 +141,6 @@ def examples(
         weight[simulated.label > 0] *= np.float32(_LOW_RATE_WEIGHT)
     n = features.shape[2] if window is None else min(window, features.shape[2])
     return Examples(_windows(features, n), _windows(simulated.label, n), _windows(weight, n))
-
-
-def examples_of_both_kinds(
-    rng: np.random.Generator,
-    simulation: TraceConfig,
-    miniscope_share: float,
-    rates_hz: tuple[float, float] = (4.0, 45.0),
-    with_c: float = 0.4,
-    window: int | None = None,
-) -> Examples:
-    """Simulate one batch as `examples` does, or now and then one of `MINISCOPE` cells.
-
-    Parameters
-    ----------
-    rng, rates_hz, with_c, window
-        As in `examples`.
-    simulation
-        Ranges of the usual batches, and the size of all.
-    miniscope_share
-        Share of the batches with miniscope cells, at the frame rates of
-        miniscopes; none if the range of rates ends below these.
-    """
-    low, high = rates_hz
-    if rng.random() >= miniscope_share or high < MINISCOPE_MIN_RATE_HZ:
-        return examples(rng, simulation, rates_hz, with_c, window)
-    miniscope = replace(MINISCOPE, n_cells=simulation.n_cells, n_frames=simulation.n_frames)
-    rates_hz = max(low, MINISCOPE_MIN_RATE_HZ), high
-    return examples(rng, miniscope, rates_hz, with_c, window)
 
 
 def drawn_rate(rng: np.random.Generator, rates_hz: tuple[float, float]) -> float:

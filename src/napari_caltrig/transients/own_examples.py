@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_caltrig.simulation.traces import TraceConfig
-from napari_caltrig.transients.examples import Examples, examples_of_both_kinds
+from napari_caltrig.transients.examples import Examples, examples
 from napari_caltrig.transients.inputs import network_input
 from napari_caltrig.transients.labelled import LabelledTraces
 
@@ -82,7 +82,7 @@ def replayed_examples(
     simulation
         Cells and frames of each of 24 batches, and what they look like.
     miniscope_share
-        Share of the batches with miniscope cells, see `examples.examples_of_both_kinds`.
+        Share of the batches with miniscope cells, see `examples.examples`.
     window
         Frames per example.
     seed
@@ -90,7 +90,7 @@ def replayed_examples(
     """
     rng = np.random.default_rng([seed, 1])
     batches = [
-        examples_of_both_kinds(rng, simulation, miniscope_share, window=window) for _ in range(24)
+        examples(rng, simulation, window=window, miniscope_share=miniscope_share) for _ in range(24)
     ]
     return Examples(
         np.concatenate([b.features for b in batches]),

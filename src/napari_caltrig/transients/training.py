@@ -10,7 +10,7 @@ from typing import Any
 from napari_caltrig.simulation.trace_config import MINISCOPE
 from napari_caltrig.simulation.traces import OnePhotonConfig, TraceConfig
 from napari_caltrig.steps import Progress, run
-from napari_caltrig.transients.examples import examples_of_both_kinds
+from napari_caltrig.transients.examples import examples
 from napari_caltrig.transients.learning import (
     SAVE_EVERY,
     Learner,
@@ -65,7 +65,7 @@ class TrainingConfig:
         be found, without being more precise.
     miniscope_share
         Share of the batches with `simulation.trace_config.MINISCOPE` cells
-        instead, whose rises are slower; see `examples.examples_of_both_kinds`.
+        instead, whose rises are slower; see `examples.examples`.
     architecture, arguments
         Network, see `networks.ARCHITECTURES`.
     threshold
@@ -187,13 +187,13 @@ def train_steps(
         learner.load(unfinished)
     held_back = [scored_simulation(config.simulation, _HELD_BACK_SEED)]
     while learner.step < config.steps:
-        batch = examples_of_both_kinds(
+        batch = examples(
             learner.rng,
             config.simulation,
-            config.miniscope_share,
             config.rates_hz,
             config.with_c,
             config.window,
+            config.miniscope_share,
         )
         learner.learn(batch)
         f1 = None

@@ -73,7 +73,7 @@ class TuningConfig:
     simulation
         What the replayed traces look like.
     miniscope_share
-        See `TrainingConfig`.
+        Share of the replayed batches with miniscope cells, see `TrainingConfig`.
     folder
         Where to save; the user's model folder by default.
     """
