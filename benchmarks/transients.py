@@ -17,8 +17,8 @@ these very cells and flatters all alike. Networks that are shipped keep the thre
 the one that would have been chosen is printed beside it. OASIS is told the decay of each indicator,
 and its C and S serve CalTrig's rule and checkpoint where CNMF has not run. That checkpoint was
 trained on one-photon CNMF traces and human labels: recordings with spikes are out of its domain.
-"Chained": transients at most 10 frames apart are one, found and known ones alike, as in CalTrig's
-labels. `--card` writes the scores of the shipped networks on their cards, `--quick` takes an eighth
+"Chained": transients at most 10 frames apart are one, found and known ones alike, as by CalTrig's
+rule. `--card` writes the scores of the shipped networks on their cards, `--quick` takes an eighth
 of the recordings and a few conditions. Nothing is kept between runs.
 """
 
