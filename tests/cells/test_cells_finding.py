@@ -13,8 +13,8 @@ import pytest
 from napari_caltrig.cells import (
     cell_probabilities,
     find_cells,
-    finding_steps,
     footprints_from_probabilities,
+    probability_steps,
     score_cells,
 )
 from napari_caltrig.cells.resampling import Resampler
@@ -118,6 +118,18 @@ def test_cells_of_any_size_are_found():
     assert ratio == pytest.approx(4, rel=0.2)
 
 
+def test_small_cells_are_found_in_a_movie_that_is_not_enlarged():
+    config = MovieConfig.two_photon(**{**EASY, "cell_diameter_px": 6.5})
+    sim = simulate_movie(config, seed=11)
+    result = cell_probabilities(sim.movie, frame_rate=sim.frame_rate, diameter=6.5)
+    assert result.summary.mean.shape == result.probability.shape == sim.movie.shape[1:]
+    assert result.summary.diameter == 6.5
+    scores = score_cells(
+        footprints_from_probabilities(result), sim.masks, counted=sim.active & (sim.snr > 5)
+    )["scores"]
+    assert scores["iou_0.5"]["F1"] > 0.7
+
+
 def test_noise_and_constant_movies_hold_no_cells():
     noise = np.random.default_rng(0).normal(100, 5, (300, 96, 96)).astype(np.float32)
     assert len(find_cells(noise, diameter=10.0)) <= 2
@@ -169,7 +181,7 @@ def test_an_unknown_model_is_named_with_the_known_ones():
 
 
 def test_work_is_told_and_can_be_stopped(sim):
-    steps = finding_steps(sim.movie, diameter=14.0)
+    steps = probability_steps(sim.movie, diameter=14.0)
     seen = [next(steps) for _ in range(3)]
     assert all(s.message and s.done <= s.total for s in seen)
     steps.close()

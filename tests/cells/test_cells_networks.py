@@ -96,6 +96,14 @@ def test_no_seam_is_seen_between_tiles_of_the_compact_network():
     assert np.abs(tiled[:2, TILE_PX - 20 : TILE_PX + 20] - part[:2, near]).max() < 0.02
 
 
+def test_a_rest_smaller_than_a_halo_makes_no_tile_of_its_own():
+    network = CompactUNet().eval()
+    channels = np.random.default_rng(0).normal(0, 1, (7, TILE_PX + HALO_PX, 40)).astype(np.float32)
+    assert len(list(unet_maps(network, channels))) == 1
+    larger = np.pad(channels, ((0, 0), (0, 1), (0, 0)))
+    assert len(list(unet_maps(network, larger))) == 2
+
+
 @pytest.mark.parametrize("name", ["compact", "apthorpe-2016"])
 def test_shipped_models_load_and_tell_how_they_were_made(name):
     card, network = load_network(name, "cpu")

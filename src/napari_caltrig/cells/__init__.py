@@ -13,7 +13,6 @@ if TYPE_CHECKING:
         CellProbabilities,
         cell_probabilities,
         find_cells,
-        finding_steps,
         footprints_from_probabilities,
         probability_steps,
     )
@@ -41,7 +40,6 @@ _HOME = {
     "cell_trace_steps": "traces",
     "cell_traces": "traces",
     "find_cells": "finding",
-    "finding_steps": "finding",
     "footprints_from_probabilities": "finding",
     "grow_cell": "wand",
     "mean_trace_steps": "traces",
@@ -66,7 +64,6 @@ __all__ = [
     "cell_trace_steps",
     "cell_traces",
     "find_cells",
-    "finding_steps",
     "footprints_from_probabilities",
     "grow_cell",
     "mean_trace_steps",

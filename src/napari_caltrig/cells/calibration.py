@@ -52,9 +52,8 @@ def candidates_of(network: nn.Module, example: Example, still: bool = False) -> 
     found = None
     if example.activity is not None and not still:
         found = run(component_steps(example.activity, NETWORK_DIAMETER))
-    return collect_candidates(
-        cell_maps, found, Resampler(shape, 1.0), NETWORK_DIAMETER, has_activity=not still
-    )
+    same = Resampler(shape, 1.0)
+    return collect_candidates(cell_maps, found, same, same, NETWORK_DIAMETER, not still)
 
 
 def verdicts(candidates: Candidates, example: Example, still: bool = False) -> NDArray[np.int8]:

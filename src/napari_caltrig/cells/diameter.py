@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_caltrig.cells.channels import channels_of
-from napari_caltrig.cells.inference import NETWORK_DIAMETER, compact_maps
+from napari_caltrig.cells.inference import compact_maps, network_factor, summary_factor
 from napari_caltrig.cells.input import sample_frames
 from napari_caltrig.cells.instances import cells_from_maps, select_cells
 from napari_caltrig.cells.resampling import Resampler
@@ -90,12 +89,15 @@ def diameter_steps(movie: Any, network: nn.Module) -> Steps[float]:
 def _sure_cells(
     frames: NDArray[np.float32], network: nn.Module, diameter: float
 ) -> Steps[Footprints]:
-    factor = NETWORK_DIAMETER / diameter
     summary = yield from summary_steps(
-        frames, diameter=diameter, factor=factor, background="none", motion="none"
+        frames,
+        diameter=diameter,
+        factor=summary_factor(diameter),
+        background="none",
+        motion="none",
     )
-    resampler = Resampler((frames.shape[1], frames.shape[2]), factor)
-    maps = yield from compact_maps(network, channels_of(summary), summary.valid, resampler, factor)
+    resampler = Resampler((frames.shape[1], frames.shape[2]), network_factor(diameter))
+    maps = yield from compact_maps(network, summary, resampler)
     return select_cells(cells_from_maps(maps, diameter), SURE)
 
 

@@ -8,10 +8,14 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from napari_caltrig.cells.channels import channels_of
 from napari_caltrig.cells.confidence import Calibration
 from napari_caltrig.cells.diameter import diameter_steps
-from napari_caltrig.cells.inference import NETWORK_DIAMETER, compact_maps, load_network
+from napari_caltrig.cells.inference import (
+    compact_maps,
+    load_network,
+    network_factor,
+    summary_factor,
+)
 from napari_caltrig.cells.input import checked_movie
 from napari_caltrig.cells.instances import CellMaps
 from napari_caltrig.cells.paper_finding import outlines_of, paper_map_steps
@@ -37,12 +41,9 @@ __all__ = [
     "candidate_steps",
     "cell_probabilities",
     "find_cells",
-    "finding_steps",
     "footprints_from_probabilities",
     "probability_steps",
 ]
-
-LARGEST_ENLARGEMENT = 4.0
 
 
 @overload
@@ -152,23 +153,6 @@ def find_cells(
     return FoundCells(parts[0], parts[1], table.iloc[order].reset_index(drop=True))
 
 
-def finding_steps(
-    movie: Any,
-    *,
-    frame_rate: float | None = None,
-    diameter: float | None = None,
-    model: str | Path = "compact",
-    threshold: float | None = None,
-    device: str | None = None,
-) -> Steps[Footprints]:
-    """Do what `find_cells` does, as a generator of steps; see there."""
-    check_threshold(threshold)
-    result = yield from probability_steps(
-        movie, frame_rate=frame_rate, diameter=diameter, model=model, device=device
-    )
-    return footprints_from_probabilities(result, threshold)
-
-
 def cell_probabilities(
     movie: Any,
     *,
@@ -205,8 +189,9 @@ def probability_steps(
         if card.architecture in PAPER_MODELS:
             _, compact = load_network("compact", device)
         diameter = yield from diameter_steps(movie, compact)
-    factor = min(NETWORK_DIAMETER / diameter, LARGEST_ENLARGEMENT)
     paper = card.architecture in PAPER_MODELS
+    # Their input is a stack of frames, not a few images that can be enlarged afterwards.
+    factor = network_factor(diameter) if paper else summary_factor(diameter)
     summary = yield from summary_steps(
         movie,
         diameter=diameter,
@@ -222,16 +207,16 @@ def probability_steps(
         return CellProbabilities(
             probability, diameter, card.threshold, name, summary, factor, None, outlines
         )
-    resampler = Resampler(movie.shape[1:], factor, summary.offset)
-    maps = yield from compact_maps(network, channels_of(summary), summary.valid, resampler, factor)
-    candidates = yield from candidate_steps(maps, summary, resampler, diameter, factor)
+    resampler = Resampler(movie.shape[1:], network_factor(diameter), summary.offset)
+    maps = yield from compact_maps(network, summary, resampler)
+    candidates = yield from candidate_steps(maps, summary, resampler, diameter)
     summary = replace(summary, activity=None)  # it is large, and has done its work
     ready = CellProbabilities(maps.soma, diameter, card.threshold, name, summary, factor, None)
     return with_confidence(replace(ready, evidence=candidates), calibration_of(card))
 
 
 def candidate_steps(
-    maps: CellMaps, summary: Summary, resampler: Resampler, diameter: float, factor: float
+    maps: CellMaps, summary: Summary, resampler: Resampler, diameter: float
 ) -> Steps[Candidates]:
     """Candidates of the network and of the activity together, as a generator of steps.
 
@@ -245,15 +230,14 @@ def candidate_steps(
         Between the movie's scale and the network's.
     diameter
         Cell diameter in pixels of the movie.
-    factor
-        Network pixels per movie pixel.
     """
     found = None
     stack = summary.activity
     if stack is not None and summary.has_activity:
         stack[~summary.valid] = 0
-        found = yield from component_steps(stack, diameter * factor)
-    return collect_candidates(maps, found, resampler, diameter, summary.has_activity)
+        found = yield from component_steps(stack, summary.diameter)
+    seen = Resampler(resampler.shape, summary_factor(diameter), summary.offset)
+    return collect_candidates(maps, found, resampler, seen, diameter, summary.has_activity)
 
 
 def calibration_of(card: ModelCard) -> Calibration:

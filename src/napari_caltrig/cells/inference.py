@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_caltrig.cells.channels import channels_of
 from napari_caltrig.cells.instances import CellMaps, find_seeds
 from napari_caltrig.cells.resampling import Resampler
+from napari_caltrig.cells.summary import Summary
 from napari_caltrig.steps import Step, Steps
 from napari_caltrig.weights import ModelCard, load_model
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from napari_caltrig.cells.networks import Apthorpe2016, CompactUNet
 
 NETWORK_DIAMETER = 10.0  # px; all networks see somata of this size
+LARGEST_ENLARGEMENT = 4.0
 TILE_PX = 384
 HALO_PX = 48  # more than half of what a pixel of the U-Net sees
 
@@ -57,28 +61,38 @@ def load_network(model: str | Any, device: str | None = None) -> tuple[ModelCard
     return card, network.eval().to(best_device(device))
 
 
-def compact_maps(
-    network: nn.Module,
-    channels: NDArray[np.float32],
-    valid: NDArray[np.bool_],
-    resampler: Resampler,
-    factor: float,
-) -> Steps[CellMaps]:
+def network_factor(diameter: float) -> float:
+    """Network pixels per pixel of images in which cells have this diameter in pixels."""
+    return min(NETWORK_DIAMETER / diameter, LARGEST_ENLARGEMENT)
+
+
+def summary_factor(diameter: float) -> float:
+    """Summary pixels per movie pixel: small cells are enlarged in images, never in a movie."""
+    return min(network_factor(diameter), 1.0)
+
+
+def compact_input(summary: Summary) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Channels (channels, Y, X) of a summary, and where it is valid, at the network's scale."""
+    shape = (summary.mean.shape[0], summary.mean.shape[1])
+    enlarge = Resampler(shape, max(network_factor(summary.diameter), 1.0))
+    valid = enlarge.to_network(summary.valid.astype(np.float32)) > 0.99
+    return enlarge.to_network(channels_of(summary)), valid
+
+
+def compact_maps(network: nn.Module, summary: Summary, resampler: Resampler) -> Steps[CellMaps]:
     """Run the compact network and bring its maps to the movie's scale.
 
     Parameters
     ----------
     network
         A `CompactUNet`.
-    channels
-        At the network's scale, (channels, Y, X).
-    valid
-        Where cells may be, (Y, X) of the network's scale.
+    summary
+        What it sees.
     resampler
         Between the movie's scale and the network's.
-    factor
-        Network pixels per movie pixel.
     """
+    channels, valid = compact_input(summary)
+    factor = resampler.factor
     maps = yield from unet_maps(network, channels)
     maps[:2] *= valid & channels.any(axis=0)
     seeds = find_seeds(maps[1], maps[4:], NETWORK_DIAMETER, factor)
@@ -108,24 +122,28 @@ def unet_maps(network: nn.Module, channels: NDArray[np.float32]) -> Steps[NDArra
     height, width = channels.shape[1:]
     out: NDArray[np.float32] | None = None
     device = next(network.parameters()).device
-    tiles = [(y, x) for y in range(0, height, TILE_PX) for x in range(0, width, TILE_PX)]
-    for i, (y, x) in enumerate(tiles):
+    tiles = [(y, x) for y in _tiles(height) for x in _tiles(width)]
+    for i, ((y, y_end), (x, x_end)) in enumerate(tiles):
         top, left = max(y - HALO_PX, 0), max(x - HALO_PX, 0)
-        bottom = min(y + TILE_PX + HALO_PX, height)
-        right = min(x + TILE_PX + HALO_PX, width)
+        bottom, right = min(y_end + HALO_PX, height), min(x_end + HALO_PX, width)
         tile = _padded(channels[:, top:bottom, left:right], cast("CompactUNet", network).multiple)
         with torch.inference_mode():
             maps = network(torch.from_numpy(tile[None]).to(device))[0]
             maps[:2] = torch.sigmoid(maps[:2])
         if out is None:
             out = np.empty((maps.shape[0], height, width), np.float32)
-        y_end, x_end = min(y + TILE_PX, height), min(x + TILE_PX, width)
         part = maps[:, y - top : y_end - top, x - left : x_end - left]
         out[:, y:y_end, x:x_end] = part.cpu().numpy()
         yield Step(i + 1, len(tiles), "finding cells")
     if out is None:
         raise ValueError("an image without pixels has no cells to find")
     return out
+
+
+def _tiles(length: int) -> list[tuple[int, int]]:
+    """Where tiles begin and end; a rest of less than a halo belongs to the last one."""
+    edges = [*range(0, max(length - HALO_PX, 1), TILE_PX), length]
+    return list(pairwise(edges))
 
 
 def apthorpe_probability(

@@ -143,25 +143,33 @@ class MotionEstimator:
 
     def _measured(self, frames: Frames) -> Shifts:
         parts = [frames[i : i + FRAMES_AT_ONCE] for i in range(0, len(frames), FRAMES_AT_ONCE)]
-        cut = np.concatenate(in_parallel(self.grid.cut, parts))
-        k = self.averaged
-        if k > 1:
-            cut = np.stack([cut[i : i + k].mean(axis=0) for i in range(0, len(cut), k)])
         if self.moving:
+            cut = np.concatenate(in_parallel(self._compared, parts))
             shifts = self._registered(cut)
             if self._learning:
                 aligned = all_shifted_back(cut, shifts)
                 self._sum += aligned.sum(axis=0)
                 self._n_learned += len(aligned)
         else:
-            shifts, gain = self._linear(cut)
-            doubt = (np.abs(shifts).max(axis=1) * self.grid.block > SUSPECT * self._limit) | (
-                gain < FADED
-            )
-            if doubt.any():
-                shifts[doubt] = self._registered(cut[doubt])
-        pixels = np.repeat(shifts * np.float32(self.grid.block), k, axis=0)
+            shifts = np.concatenate(in_parallel(self._glanced, parts))
+        pixels = np.repeat(shifts * np.float32(self.grid.block), self.averaged, axis=0)
         return np.asarray(pixels[: len(frames)], dtype=np.float32)
+
+    def _compared(self, frames: Frames) -> Frames:
+        """Frames as they are compared, so many averaged as one measurement rests on."""
+        cut, k = self.grid.cut(frames), self.averaged
+        if k == 1:
+            return cut
+        return np.stack([cut[i : i + k].mean(axis=0) for i in range(0, len(cut), k)])
+
+    def _glanced(self, frames: Frames) -> Shifts:
+        """Displacement in compared pixels; registered where the linear estimate is in doubt."""
+        cut = self._compared(frames)
+        shifts, gain = self._linear(cut)
+        far = np.abs(shifts).max(axis=1) * self.grid.block > SUSPECT * self._limit
+        for i in np.flatnonzero(far | (gain < FADED)):
+            shifts[i] = self._displaced(cut[i : i + 1], self._template)[0]
+        return shifts
 
     @property
     def _learning(self) -> bool:
@@ -287,16 +295,12 @@ class MotionEstimator:
     def _registered(self, cut: Frames, template: NDArray[np.complex64] | None = None) -> Shifts:
         """Displacement in compared pixels, by the peak of the cross-correlation."""
         conjugate = self._template if template is None else template
-        shifts = np.zeros((len(cut), 2), np.float32)
+        parts = [cut[i : i + FRAMES_AT_ONCE] for i in range(0, len(cut), FRAMES_AT_ONCE)]
+        return np.concatenate(in_parallel(lambda part: self._displaced(part, conjugate), parts))
 
-        def some(start: int) -> None:
-            part = cut[start : start + FRAMES_AT_ONCE]
-            surface = fft.irfft2(self._transformed(part) * conjugate, s=part.shape[1:])
-            for i, plane in enumerate(surface):
-                shifts[start + i] = peak(plane, self._reach)
-
-        in_parallel(some, range(0, len(cut), FRAMES_AT_ONCE))
-        return shifts
+    def _displaced(self, cut: Frames, conjugate: NDArray[np.complex64]) -> Shifts:
+        surface = fft.irfft2(self._transformed(cut) * conjugate, s=cut.shape[1:])
+        return np.array([peak(plane, self._reach) for plane in surface], dtype=np.float32)
 
     @property
     def _reach(self) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_caltrig.cells.calibration import refit_calibration
-from napari_caltrig.cells.channels import N_STILL, channels_of
+from napari_caltrig.cells.channels import N_STILL
 from napari_caltrig.cells.crops import VIEWS, channel_crop
 from napari_caltrig.cells.examples import N_RAYS, Example, View, targets
 from napari_caltrig.cells.finding import calibration_of, probability_steps
@@ -25,7 +25,7 @@ from napari_caltrig.cells.held_out import (
     split_fields,
     split_scores,
 )
-from napari_caltrig.cells.inference import NETWORK_DIAMETER, load_network
+from napari_caltrig.cells.inference import NETWORK_DIAMETER, compact_input, load_network
 from napari_caltrig.cells.labelled import LabelledField, at_scale, median_diameter
 from napari_caltrig.cells.losses import compact_loss
 from napari_caltrig.cells.paper_training import PAPER_MODELS, PaperConfig, paper_training_steps
@@ -277,10 +277,11 @@ def _even(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float
 def _views(part: FieldPart, result: CellProbabilities) -> dict[View, tuple[Any, ...]]:
     """Inputs and targets of one field, as `training.channel_crop` takes them."""
     summary = result.summary
-    shape = (summary.mean.shape[0], summary.mean.shape[1])
+    channels, valid = compact_input(summary)
+    shape = (valid.shape[0], valid.shape[1])
     labels = _Labels.of(at_scale(part.field.cells, shape, summary.offset))
     maps, weight = targets(cast("Example", labels), "all")
-    weight[~summary.valid] = 0
+    weight[~valid] = 0
     if part.field.unsure is not None and len(part.field.unsure):
         hidden = at_scale(part.field.unsure, shape, summary.offset).any(axis=0)
         weight[hidden & (labels.cells == 0)] = 0
@@ -291,7 +292,6 @@ def _views(part: FieldPart, result: CellProbabilities) -> dict[View, tuple[Any, 
         high = round(part.held.stop * scale + NETWORK_DIAMETER)
         weight[:, low:high] = 0
         maps[4][:, low:high] = 0
-    channels = channels_of(summary)
     still = channels.copy()
     still[N_STILL:] = 0
     radii = np.concatenate([np.zeros((1, N_RAYS), np.float32), labels.radii])

@@ -31,7 +31,7 @@ class Resampler:
     def __init__(
         self, shape: tuple[int, int], factor: float, offset: tuple[float, float] = (0.0, 0.0)
     ) -> None:
-        self.shape, self.offset = shape, offset
+        self.shape, self.factor, self.offset = shape, factor, offset
         self.resized = tuple(max(round(n * factor), 8) for n in shape)
         self._down = [_operator(n, m) for n, m in zip(shape, self.resized, strict=True)]
         self._up = [_operator(m, n, o) for n, m, o in zip(shape, self.resized, offset, strict=True)]

@@ -37,9 +37,9 @@ class CellProbabilities:
     model
         Its name.
     summary
-        Summary images at the network's scale.
+        Summary images at the movie's scale, or the network's where that is smaller.
     factor
-        Network pixels per movie pixel.
+        Their pixels per movie pixel.
     candidates
         Every candidate cell of the compact network with its confidence, the most
         confident first; None for Apthorpe et al., where the threshold shapes the cells.

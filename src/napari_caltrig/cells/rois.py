@@ -91,6 +91,7 @@ def collect_candidates(
     maps: CellMaps,
     activity: tuple[Field, Components] | None,
     resampler: Resampler,
+    seen: Resampler,
     diameter: float,
     has_activity: bool,
 ) -> Candidates:
@@ -104,6 +105,8 @@ def collect_candidates(
         Active components and their field; None without a movie.
     resampler
         Between the movie's scale and the network's.
+    seen
+        Between the movie's scale and that of the active components.
     diameter
         Cell diameter in pixels of the movie.
     has_activity
@@ -116,7 +119,7 @@ def collect_candidates(
     if activity is not None and len(activity[1]):
         field, found = activity
         features = activity_features(field, found)
-        active_rows = [_outlined(field, found, i, resampler) for i in range(len(found))]
+        active_rows = [_outlined(field, found, i, seen) for i in range(len(found))]
     n_active = len(active_rows)
     shares = np.zeros(still.shape[0])
     if n_active:
