@@ -109,16 +109,43 @@ def examples(
     ----------
     rng
         Source of randomness; it also draws the seed of the simulation.
-    simulation
-        Size and ranges; seed and frame rate are replaced.
-    rates_hz
-        Range of the frame rate (log-uniform); every other batch lies in the
-        usual 18 to 32 Hz as far as the range allows.
     with_c
         Fraction of cells whose denoised trace the network sees.
     window
         Frames per example; a trace is cut into several after it was scaled as
         a whole, as it is for detection. Uncut by default.
+    simulation, rates_hz, miniscope_share
+        See `drawn_simulation`.
+    """
+    simulation = drawn_simulation(rng, simulation, rates_hz, miniscope_share)
+    simulated, rate = simulate_traces(simulation), simulation.frame_rate
+    chosen = rng.random(simulation.n_cells) < with_c
+    c = simulate_cnmf(rng, simulated, chosen).c
+    features = network_input(simulated.dff, rate, c).features
+    bonus = _noise_bonus(simulated.spike_snr) * ~simulated.one_photon
+    weight = simulated.weight * (1 + bonus[:, None] * simulated.label)
+    if rate < _LOW_RATE_HZ:  # else networks are surer there than they are right on real cells
+        weight[simulated.label > 0] *= np.float32(_LOW_RATE_WEIGHT)
+    n = features.shape[2] if window is None else min(window, features.shape[2])
+    return Examples(_windows(features, n), _windows(simulated.label, n), _windows(weight, n))
+
+
+def drawn_simulation(
+    rng: np.random.Generator,
+    simulation: TraceConfig,
+    rates_hz: tuple[float, float],
+    miniscope_share: float,
+) -> TraceConfig:
+    """Kind, frame rate and seed of one batch.
+
+    Parameters
+    ----------
+    rng
+        Source of randomness.
+    simulation
+        Size and ranges; seed and frame rate are replaced.
+    rates_hz
+        Range of the frame rate, see `drawn_rate`.
     miniscope_share
         Share of the batches with `MINISCOPE` cells instead, as many and as
         long, at the frame rates of miniscopes (16 Hz and more; none if
@@ -130,17 +157,7 @@ def examples(
         simulation = replace(MINISCOPE, n_cells=n_cells, n_frames=n_frames)
         rates_hz = max(low, _MINISCOPE_MIN_RATE_HZ), high
     rate = drawn_rate(rng, rates_hz)
-    seed = int(rng.integers(2**31))
-    simulated = simulate_traces(replace(simulation, seed=seed, frame_rate=rate))
-    chosen = rng.random(simulation.n_cells) < with_c
-    c = simulate_cnmf(rng, simulated, chosen).c
-    features = network_input(simulated.dff, rate, c).features
-    bonus = _noise_bonus(simulated.spike_snr) * ~simulated.one_photon
-    weight = simulated.weight * (1 + bonus[:, None] * simulated.label)
-    if rate < _LOW_RATE_HZ:  # else networks are surer there than they are right on real cells
-        weight[simulated.label > 0] *= np.float32(_LOW_RATE_WEIGHT)
-    n = features.shape[2] if window is None else min(window, features.shape[2])
-    return Examples(_windows(features, n), _windows(simulated.label, n), _windows(weight, n))
+    return replace(simulation, seed=int(rng.integers(2**31)), frame_rate=rate)
 
 
 def drawn_rate(rng: np.random.Generator, rates_hz: tuple[float, float]) -> float:

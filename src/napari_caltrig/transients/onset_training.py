@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_caltrig.simulation.traces import TraceConfig, simulate_traces
 from napari_caltrig.steps import Progress, run
-from napari_caltrig.transients.examples import drawn_rate, simulate_cnmf
+from napari_caltrig.transients.examples import drawn_simulation, simulate_cnmf
 from napari_caltrig.transients.inputs import network_input
 from napari_caltrig.transients.learning import LearningStep
 from napari_caltrig.transients.noise import noise_level
@@ -49,7 +49,7 @@ class OnsetTrainingConfig:
         Highest rate of the one-cycle schedule, and of AdamW.
     hidden
         Units of the two hidden layers.
-    rates_hz, with_c, simulation
+    rates_hz, with_c, simulation, miniscope_share
         As in `training.TrainingConfig`.
     min_snr
         Smallest rise over noise of the transients to learn from.
@@ -71,9 +71,10 @@ class OnsetTrainingConfig:
     rates_hz: tuple[float, float] = (4.0, 45.0)
     with_c: float = 0.3
     simulation: TraceConfig = field(default_factory=lambda: TrainingConfig().simulation)
+    miniscope_share: float = 0.15
     min_snr: float = 1.5
     thresholds: tuple[float, ...] = (0.4, 0.5, 0.65, 0.65, 0.65, 0.8)
-    version: str = "1.1.0"
+    version: str = "1.2.0"
     folder: Path | None = None
 
     def __post_init__(self) -> None:
@@ -180,10 +181,8 @@ def onset_examples(
     """
     from napari_caltrig.transients.windows import read_probabilities
 
-    simulation = config.simulation
-    rate = drawn_rate(rng, config.rates_hz)
-    seed = int(rng.integers(2**31))
-    s = simulate_traces(replace(simulation, seed=seed, frame_rate=rate))
+    simulation = drawn_simulation(rng, config.simulation, config.rates_hz, config.miniscope_share)
+    s, rate = simulate_traces(simulation), simulation.frame_rate
     c = simulate_cnmf(rng, s, rng.random(simulation.n_cells) < config.with_c).c
     seen = network_input(s.dff, rate, c)
     p = np.stack(read_probabilities(network, list(seen.features)))

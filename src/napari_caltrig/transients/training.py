@@ -23,10 +23,10 @@ from napari_caltrig.transients.validation import event_f1, scored_simulation
 from napari_caltrig.weights import ModelCard, save_model
 
 COMMAND = "napari-caltrig train transients"
-_ATTENTION = {"steps": 2000, "learning_rate": 2e-3, "window": 400}
+_ATTENTION = {"steps": 3000, "learning_rate": 2e-3, "window": 400}
 PRESETS: dict[str, dict[str, Any]] = {
     "gru": {},
-    "lstm": {"architecture": "ConvLSTM", "steps": 2000, "threshold": 0.55},
+    "lstm": {"architecture": "ConvLSTM", "steps": 3000, "threshold": 0.55},
     "transformer": {"architecture": "Transformer", "threshold": 0.6, **_ATTENTION},
     "local-transformer": {"architecture": "LocalTransformer", "threshold": 0.5, **_ATTENTION},
 }
