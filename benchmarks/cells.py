@@ -1,6 +1,7 @@
 """Cell finding side by side: default mode, Apthorpe et al. (2016), LoG, Suite2p, CaImAn.
 
     python benchmarks/cells.py [--folder FOLDER] [--quick] [--simulated N] [--only TEXT]
+        [--coarser N]
 
 Runs every method on every movie, each in a process of its own, and prints as it goes. Movies:
 those of the public package minisim and, where they are present, real ones from
@@ -13,7 +14,8 @@ everything else gets them raw.
 Columns: cells found and true; F1 at IoU 0.3, 0.5 and 0.7 and by centroid; precision and recall at
 IoU 0.5, recall by centroid; wall and processor seconds (of a peer: of its detection alone);
 highest memory of the process. The truth of `fmi_2p` is active cells alone, found by correlation:
-what counts there is recall. ``--save FOLDER`` keeps what was found for tools of your own.
+what counts there is recall. ``--coarser N`` averages squares of N pixels first, in movies and
+truth: small cells. ``--save FOLDER`` keeps what was found for tools of your own.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cell_finders.cases import Case, cases
+from cell_finders.cases import Case, cases, coarser
 from scipy import sparse
 
 from napari_caltrig.cells import score_cells
@@ -112,25 +114,29 @@ def methods(folder: Path, *, quick: bool) -> list[Method]:
     return found
 
 
-def run(case: Case, finders: list[Method], keep: Path | None) -> None:
-    """Run every method on one case and print a line for each."""
+def run(case: Case, finders: list[Method], keep: Path | None) -> dict[str, float]:
+    """Run every method on one case and print a line for each; returns wall seconds."""
+    seconds = {}
     with tempfile.TemporaryDirectory() as folder:
         raw, steady = Path(folder) / "raw.npy", Path(folder) / "steady.npy"
         np.save(raw, case.movie)
         for method in finders:
             if case.movie.ndim == 2 and method.peer:
-                print(f"{case.name:<22}{method.name:<24} skipped: it needs a movie")
+                print(f"{case.name:<26}{method.name:<24} skipped: it needs a movie")
                 continue
             if method.peer and not steady.exists():
                 np.save(steady, case.steady)
             try:
                 result = method(case, steady if method.peer else raw, Path(folder) / "cells.npz")
             except RuntimeError as error:
-                print(f"{case.name:<22}{method.name:<24} failed: {error}", flush=True)
+                print(f"{case.name:<26}{method.name:<24} failed: {error}", flush=True)
                 continue
             report(case, method.name, result)
+            seconds[method.name] = result.seconds
             if keep is not None:
-                save(result.cells, keep / f"{case.name}-{method.name}.npz".replace(" ", "_"))
+                name = f"{case.name}-{method.name}.npz".replace(" ", "_").replace("/", "of")
+                save(result.cells, keep / name)
+    return seconds
 
 
 def report(case: Case, method: str, result: Result) -> None:
@@ -143,7 +149,7 @@ def report(case: Case, method: str, result: Result) -> None:
     shown = [f"{'' if i in unknown else format(v, '.2f'):>6}" for i, v in enumerate(values)]
     recalls = f"{scores['iou_0.5']['R']:>6.2f}{scores['centroid']['R']:>6.2f}"
     print(
-        f"{case.name:<22}{method:<24}{score['n_pred']:>6}{score['n_truth']:>6}{''.join(shown)}"
+        f"{case.name:<26}{method:<24}{score['n_pred']:>6}{score['n_truth']:>6}{''.join(shown)}"
         f"{recalls}{result.seconds:>7.1f}{result.cpu_seconds:>7.1f}{result.memory:>6.2f}",
         flush=True,
     )
@@ -163,18 +169,25 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="without the network of 2016")
     parser.add_argument("--simulated", type=int, default=1, help="own movies per modality")
     parser.add_argument("--only", default="", metavar="TEXT", help="cases with TEXT in their name")
+    parser.add_argument("--coarser", type=int, default=1, metavar="N", help="average N x N pixels")
     parser.add_argument("--save", type=Path, metavar="FOLDER", help="keep what was found")
     options = parser.parse_args()
     finders = methods(options.folder, quick=options.quick)
     print(f"load of the machine at the start: {os.getloadavg()[0]:.1f}")
     print(
-        f"{'movie':<22}{'method':<24}{'found':>6}{'true':>6}{'F1.3':>6}{'F1.5':>6}{'F1.7':>6}"
+        f"{'movie':<26}{'method':<24}{'found':>6}{'true':>6}{'F1.3':>6}{'F1.5':>6}{'F1.7':>6}"
         f"{'F1c':>6}{'P.5':>6}{'R.5':>6}{'Rc':>6}{'s':>7}{'cpu s':>7}{'GB':>6}",
         flush=True,
     )
+    times = []
     for case in cases(options.folder / "movies", options.simulated):
         if options.only in case.name:
-            run(case, finders, options.save)
+            chosen = case if options.coarser == 1 else coarser(case, options.coarser)
+            times.append(run(chosen, finders, options.save))
+    ran_all = [seconds for seconds in times if len(seconds) == len(finders)]
+    print(f"wall seconds in all {len(ran_all)} cases that every method could do:")
+    for method in finders:
+        print(f"  {method.name:<24}{sum(seconds[method.name] for seconds in ran_all):>6.1f}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,25 @@ class Case:
         areas = self.truth.areas(0.5)
         counted = np.ones(len(areas), bool) if self.counted is None else self.counted
         return float(np.median(2 * np.sqrt(areas[counted] / np.pi)))
+
+
+def coarser(case: Case, n: int) -> Case:
+    """The same at fewer pixels: means of n x n of them, cells where at least half of them are."""
+    height, width = (size // n * n for size in case.movie.shape[-2:])
+
+    def means(images: Any) -> Any:
+        cut = np.asarray(images[..., :height, :width], np.float32)
+        squares = cut.reshape(*cut.shape[:-2], height // n, n, width // n, n)
+        return squares.mean(axis=(-3, -1))
+
+    cells = case.truth.binarized(0.5).toarray().reshape(-1, *case.truth.shape)
+    return replace(
+        case,
+        name=f"{case.name} / {n}",
+        movie=np.rint(means(case.movie)).astype(case.movie.dtype),
+        truth=Footprints.from_dense((means(cells) >= 0.5).astype(np.float32)),
+        shifts=None if case.shifts is None else case.shifts / n,
+    )
 
 
 def cases(minisim_folder: Path, n_simulated: int) -> Iterator[Case]:

@@ -29,9 +29,10 @@ class RoiTable(QTableView):
         self.sortByColumn(1, Qt.SortOrder.DescendingOrder)
         self.verticalHeader().setVisible(False)
         self.verticalHeader().setDefaultSectionSize(22)
-        self.setColumnWidth(0, 48)
-        for column in range(1, 6):
-            self.setColumnWidth(column, 72)
+        metrics = self.horizontalHeader().fontMetrics()
+        for column, name in enumerate(self._rows.columns):
+            # Napari's headers are bold, and one of them has the arrow of sorting.
+            self.setColumnWidth(column, max(metrics.horizontalAdvance(name) + 34, 52))
 
     def set_table(self, table: pd.DataFrame) -> None:
         """Show another `roi_table`."""
