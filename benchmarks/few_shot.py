@@ -42,6 +42,7 @@ from napari_caltrig.simulation.traces import (
 from napari_caltrig.transients import detect_transients, score_transients
 from napari_caltrig.transients.examples import simulate_cnmf
 from napari_caltrig.transients.labelled import LabelledTraces, label_traces
+from napari_caltrig.transients.scoring import usual_tolerance_s
 from napari_caltrig.transients.training import TrainingConfig
 from napari_caltrig.transients.tuning import TuningConfig, tune
 
@@ -72,7 +73,7 @@ class Cells:
         c = None if self.c is None else self.c[ids]
         found = detect_transients(s.dff[ids], s.frame_rate, c=c, unit_ids=ids, model=model)
         known = s.spans[s.spans["unit_id"].isin(ids)]
-        return score_transients(found, known, s.frame_rate, tolerance_s(s.frame_rate)).f1
+        return score_transients(found, known, s.frame_rate, usual_tolerance_s(s.frame_rate)).f1
 
     def labels(self, cells: list[int]) -> LabelledTraces:
         """These cells as a person would have marked them."""
@@ -84,11 +85,6 @@ class Cells:
         known = Transients(table.reset_index(drop=True))
         c = None if self.c is None else self.c[cells]
         return label_traces(s.dff[cells], s.frame_rate, known, unit_ids=cells, c=c)
-
-
-def tolerance_s(frame_rate: float) -> float:
-    """0.2 s, but one frame at least."""
-    return max(0.2, 1 / frame_rate)
 
 
 def recording(kind: str, seed: int) -> Cells:

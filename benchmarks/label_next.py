@@ -42,7 +42,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from few_shot import Cells, tolerance_s
+from few_shot import Cells
 from label_fields import KIND_NAMES, field
 
 from napari_caltrig.transients import detect_transients, score_transients
@@ -52,6 +52,7 @@ from napari_caltrig.transients.learning import Learner, Schedule
 from napari_caltrig.transients.networks import build_network
 from napari_caltrig.transients.own_examples import OwnWindows, mixed, replayed_examples
 from napari_caltrig.transients.own_training import OwnTrainingConfig, train_on_own
+from napari_caltrig.transients.scoring import usual_tolerance_s
 from napari_caltrig.transients.training import TrainingConfig
 from napari_caltrig.transients.tuning import TuningConfig, tune
 from napari_caltrig.weights import load_model, save_model
@@ -183,7 +184,7 @@ def corrections(cells: Cells, model: str | Path) -> np.ndarray:
     c = None if cells.c is None else cells.c[POOL]
     found = detect_transients(s.dff[POOL], s.frame_rate, c=c, unit_ids=POOL, model=model)
     truth = s.spans[s.spans["unit_id"].isin(POOL)]
-    scores = score_transients(found, truth, s.frame_rate, tolerance_s(s.frame_rate)).cells
+    scores = score_transients(found, truth, s.frame_rate, usual_tolerance_s(s.frame_rate)).cells
     return (scores["fp"] + scores["fn"]).reindex(POOL, fill_value=0).to_numpy()
 
 

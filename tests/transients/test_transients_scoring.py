@@ -12,6 +12,7 @@ import pytest
 
 from napari_caltrig.recording import Transients
 from napari_caltrig.transients import score_transients
+from napari_caltrig.transients.scoring import usual_tolerance_s
 
 TOOL = Path(__file__).parents[3] / "shared" / "tools" / "score_transients.py"
 
@@ -38,6 +39,15 @@ def test_each_transient_is_matched_once_and_within_the_tolerance():
     assert scores.precision == pytest.approx(1 / 4)
     assert scores.recall == pytest.approx(1 / 2)
     assert score_transients(found, truth, 20.0, 0.25).recall == 1
+
+
+def test_at_few_frames_per_second_an_onset_may_be_a_frame_late():
+    assert usual_tolerance_s(20.0) == 0.2
+    known = pd.DataFrame({"unit_id": 0, "onset": [10, 30], "peak": [13, 33]})
+    late = known.assign(onset=known["onset"] + 1)
+    assert score_transients(late, known, 3.0).f1 == 0
+    assert score_transients(late, known, 3.0, usual_tolerance_s(3.0)).f1 == 1
+    assert score_transients(late.assign(onset=late["onset"] + 1), known, 3.0, 1 / 3).f1 == 0
 
 
 def test_small_transients_neither_cost_nor_count():

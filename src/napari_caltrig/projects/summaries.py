@@ -112,7 +112,7 @@ def _agreement(recordings: Iterable[ProjectRecording], folder: Path) -> dict[str
     """Counts of right and wrong transients in cells that a person has labelled."""
     from napari_caltrig.curation import load_curation
     from napari_caltrig.transients.labelled import CONFIRMED_METHODS, labelled_cells
-    from napari_caltrig.transients.scoring import score_transients
+    from napari_caltrig.transients.scoring import score_transients, usual_tolerance_s
 
     tp = fp = fn = 0
     for recording in recordings:
@@ -127,7 +127,8 @@ def _agreement(recordings: Iterable[ProjectRecording], folder: Path) -> dict[str
             continue
         known = curation.transients.of(cells).table()
         known = known[known["method"].isin(CONFIRMED_METHODS)]
-        counts = score_transients(found[found["unit_id"].isin(cells)], known, rate).cells
+        found = found[found["unit_id"].isin(cells)]
+        counts = score_transients(found, known, rate, usual_tolerance_s(rate)).cells
         tp, fp, fn = (n + int(counts[c].sum()) for n, c in ((tp, "tp"), (fp, "fp"), (fn, "fn")))
     if not tp + fn:
         return {}

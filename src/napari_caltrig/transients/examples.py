@@ -14,7 +14,8 @@ from napari_caltrig.transients.inputs import network_input
 from napari_caltrig.transients.oasis import deconvolve
 
 _MINISCOPE_MIN_RATE_HZ = 16.0
-_LOW_RATE_HZ, _LOW_RATE_WEIGHT = 16.0, 0.7
+WEIGHTING = {"low_rate_below_hz": 16.0, "low_rate": 0.7, "noise_bonus": 1.6, "noisy_spike_snr": 2.0}
+"""What transients weigh: less at low frame rates, up to 2.6 where one spike drowns in noise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,8 +125,10 @@ def examples(
     features = network_input(simulated.dff, rate, c).features
     bonus = _noise_bonus(simulated.spike_snr) * ~simulated.one_photon
     weight = simulated.weight * (1 + bonus[:, None] * simulated.label)
-    if rate < _LOW_RATE_HZ:  # else networks are surer there than they are right on real cells
-        weight[simulated.label > 0] *= np.float32(_LOW_RATE_WEIGHT)
+    if (
+        rate < WEIGHTING["low_rate_below_hz"]
+    ):  # else networks are surer there than they are right on real cells
+        weight[simulated.label > 0] *= np.float32(WEIGHTING["low_rate"])
     n = features.shape[2] if window is None else min(window, features.shape[2])
     return Examples(_windows(features, n), _windows(simulated.label, n), _windows(weight, n))
 
@@ -183,7 +186,8 @@ def _noise_bonus(spike_snr: NDArray[np.float64]) -> NDArray[np.float32]:
     The threshold with the best F1 falls with the noise. The weights raise the
     network's answers there instead, so that one threshold serves all.
     """
-    return (1.6 / (1 + (spike_snr / 2) ** 2)).astype(np.float32)
+    squared = (spike_snr / WEIGHTING["noisy_spike_snr"]) ** 2
+    return (WEIGHTING["noise_bonus"] / (1 + squared)).astype(np.float32)
 
 
 def _windows(array: NDArray[np.float32], n: int) -> NDArray[np.float32]:

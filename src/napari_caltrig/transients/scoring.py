@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_caltrig.recording import Transients
 from napari_caltrig.transients.checks import checked_rate
 
+TOLERANCE_S = 0.2
 MIN_SNR = 3.0
 _FRAME_COUNTS = ["tp frames", "fp frames", "fn frames", "tn frames"]
 
@@ -49,11 +50,16 @@ class TransientScores:
     cells: pd.DataFrame
 
 
+def usual_tolerance_s(frame_rate: float) -> float:
+    """Seconds that onsets may lie apart: 0.2, but a frame at least (`frame_rate` in Hz)."""
+    return max(TOLERANCE_S, 1 / checked_rate(frame_rate))
+
+
 def score_transients(
     predicted: pd.DataFrame | Transients,
     truth: pd.DataFrame | Transients,
     frame_rate: float,
-    tolerance_s: float = 0.2,
+    tolerance_s: float = TOLERANCE_S,
     *,
     n_frames: int | Mapping[int, int] | None = None,
     min_snr: float = MIN_SNR,
@@ -118,7 +124,7 @@ def match_transients(
     predicted: pd.DataFrame | Transients,
     truth: pd.DataFrame | Transients,
     frame_rate: float,
-    tolerance_s: float = 0.2,
+    tolerance_s: float = TOLERANCE_S,
     *,
     min_snr: float = MIN_SNR,
 ) -> NDArray[np.str_]:

@@ -10,7 +10,7 @@ from typing import Any
 from napari_caltrig.simulation.trace_config import MINISCOPE
 from napari_caltrig.simulation.traces import OnePhotonConfig, TraceConfig
 from napari_caltrig.steps import Progress, run
-from napari_caltrig.transients.examples import examples
+from napari_caltrig.transients.examples import WEIGHTING, examples
 from napari_caltrig.transients.learning import (
     SAVE_EVERY,
     Learner,
@@ -223,6 +223,7 @@ def _settings(config: TrainingConfig) -> dict[str, Any]:
 def _card(config: TrainingConfig, loss: float, f1: float) -> ModelCard:
     settings = asdict(config)
     settings["miniscope"] = asdict(MINISCOPE)
+    settings["weighting"] = dict(WEIGHTING)
     key_of = {PRESETS[k].get("architecture", "ConvGRU"): k for k in PRESETS}
     option = f" --architecture {key_of.get(config.architecture, config.architecture)}"
     for key in ("name", "architecture", "arguments", "threshold", "version", "folder", "seed"):

@@ -13,7 +13,7 @@ from napari_caltrig.simulation.traces import TraceConfig, simulate_traces
 from napari_caltrig.transients.examples import simulate_cnmf
 from napari_caltrig.transients.inputs import network_input
 from napari_caltrig.transients.labelled import LabelledTraces
-from napari_caltrig.transients.scoring import score_transients
+from napari_caltrig.transients.scoring import score_transients, usual_tolerance_s
 from napari_caltrig.transients.spans import spans_from_probabilities
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def old_task(simulation: TraceConfig, seed: int) -> list[ScoredTraces]:
 
 
 def event_f1(network: torch.nn.Module, parts: list[ScoredTraces], threshold: float) -> float:
-    """F1 of transients (onsets within 0.2 s), the mean over `parts`; NaN without any.
+    """F1 of transients (onsets within 0.2 s or a frame), the mean over `parts`; NaN without any.
 
     Parameters
     ----------
@@ -149,4 +149,5 @@ def _f1(network: torch.nn.Module, part: ScoredTraces, threshold: float) -> float
     found = spans_from_probabilities(p, part.dff, part.frame_rate, threshold)
     row, onset = found["unit_id"].to_numpy(), found["onset"].to_numpy()
     found = found[~part.open_frames[row, onset]]
-    return score_transients(found, part.truth, part.frame_rate).f1
+    rate = part.frame_rate
+    return score_transients(found, part.truth, rate, usual_tolerance_s(rate)).f1
