@@ -130,6 +130,14 @@ def test_small_cells_are_found_in_a_movie_that_is_not_enlarged():
     assert scores["iou_0.5"]["F1"] > 0.7
 
 
+@pytest.mark.parametrize("diameter", [2.0, 2.9, 3.1, 4.7, 9.99, 10.01])
+def test_every_small_diameter_is_possible(diameter):
+    movie = np.random.default_rng(3).random((40, 37, 29), dtype=np.float32)
+    result = cell_probabilities(movie, diameter=diameter)
+    assert result.summary.diameter >= min(3.0, 4 * diameter)
+    assert result.probability.shape == result.summary_image("peak").shape == (37, 29)
+
+
 def test_noise_and_constant_movies_hold_no_cells():
     noise = np.random.default_rng(0).normal(100, 5, (300, 96, 96)).astype(np.float32)
     assert len(find_cells(noise, diameter=10.0)) <= 2

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 NETWORK_DIAMETER = 10.0  # px; all networks see somata of this size
 LARGEST_ENLARGEMENT = 4.0
+SMALLEST_IN_MOVIE = 3.0  # px; with fewer the search for active cells sees no spots any more
 TILE_PX = 384
 HALO_PX = 48  # more than half of what a pixel of the U-Net sees
 
@@ -67,14 +68,28 @@ def network_factor(diameter: float) -> float:
 
 
 def summary_factor(diameter: float) -> float:
-    """Summary pixels per movie pixel: small cells are enlarged in images, never in a movie."""
-    return min(network_factor(diameter), 1.0)
+    """Summary pixels per movie pixel.
+
+    Enlarging a few images for the network is quick; a whole movie is enlarged for the smallest
+    cells only.
+    """
+    return min(network_factor(diameter), max(SMALLEST_IN_MOVIE / diameter, 1.0))
 
 
-def compact_input(summary: Summary) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Channels (channels, Y, X) of a summary, and where it is valid, at the network's scale."""
-    shape = (summary.mean.shape[0], summary.mean.shape[1])
-    enlarge = Resampler(shape, max(network_factor(summary.diameter), 1.0))
+def compact_input(
+    summary: Summary, shape: tuple[int, ...]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Channels (channels, Y, X) of a summary, and where it is valid, at the network's scale.
+
+    Parameters
+    ----------
+    summary
+        At its own scale.
+    shape
+        Of the field in pixels of the network (Y, X).
+    """
+    own = (summary.mean.shape[0], summary.mean.shape[1])
+    enlarge = Resampler(own, shape[0] / own[0], resized=shape)
     valid = enlarge.to_network(summary.valid.astype(np.float32)) > 0.99
     return enlarge.to_network(channels_of(summary)), valid
 
@@ -91,7 +106,7 @@ def compact_maps(network: nn.Module, summary: Summary, resampler: Resampler) -> 
     resampler
         Between the movie's scale and the network's.
     """
-    channels, valid = compact_input(summary)
+    channels, valid = compact_input(summary, resampler.resized)
     factor = resampler.factor
     maps = yield from unet_maps(network, channels)
     maps[:2] *= valid & channels.any(axis=0)

@@ -25,10 +25,16 @@ from napari_caltrig.cells.held_out import (
     split_fields,
     split_scores,
 )
-from napari_caltrig.cells.inference import NETWORK_DIAMETER, compact_input, load_network
+from napari_caltrig.cells.inference import (
+    NETWORK_DIAMETER,
+    compact_input,
+    load_network,
+    network_factor,
+)
 from napari_caltrig.cells.labelled import LabelledField, at_scale, median_diameter
 from napari_caltrig.cells.losses import compact_loss
 from napari_caltrig.cells.paper_training import PAPER_MODELS, PaperConfig, paper_training_steps
+from napari_caltrig.cells.resampling import Resampler
 from napari_caltrig.cells.results import CellProbabilities, with_confidence
 from napari_caltrig.steps import Progress, Step, Steps, run
 from napari_caltrig.weights import ModelCard, load_model, save_model
@@ -277,8 +283,9 @@ def _even(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float
 def _views(part: FieldPart, result: CellProbabilities) -> dict[View, tuple[Any, ...]]:
     """Inputs and targets of one field, as `training.channel_crop` takes them."""
     summary = result.summary
-    channels, valid = compact_input(summary)
-    shape = (valid.shape[0], valid.shape[1])
+    scaled = Resampler(result.shape, network_factor(result.diameter))
+    shape = (scaled.resized[0], scaled.resized[1])
+    channels, valid = compact_input(summary, shape)
     labels = _Labels.of(at_scale(part.field.cells, shape, summary.offset))
     maps, weight = targets(cast("Example", labels), "all")
     weight[~valid] = 0

@@ -21,6 +21,8 @@ class Resampler:
     offset
         How far (y, x) what the network sees lies from its place in the movie, in pixels of the
         movie; images come back to their places.
+    resized
+        Network pixels (Y, X); as `factor` says by default.
 
     Notes
     -----
@@ -29,10 +31,14 @@ class Resampler:
     """
 
     def __init__(
-        self, shape: tuple[int, int], factor: float, offset: tuple[float, float] = (0.0, 0.0)
+        self,
+        shape: tuple[int, int],
+        factor: float,
+        offset: tuple[float, float] = (0.0, 0.0),
+        resized: tuple[int, ...] | None = None,
     ) -> None:
         self.shape, self.factor, self.offset = shape, factor, offset
-        self.resized = tuple(max(round(n * factor), 8) for n in shape)
+        self.resized = resized or tuple(max(round(n * factor), 8) for n in shape)
         self._down = [_operator(n, m) for n, m in zip(shape, self.resized, strict=True)]
         self._up = [_operator(m, n, o) for n, m, o in zip(shape, self.resized, offset, strict=True)]
 

@@ -37,7 +37,7 @@ class CellProbabilities:
     model
         Its name.
     summary
-        Summary images at the movie's scale, or the network's where that is smaller.
+        Summary images: those of small cells at the movie's scale, others at the network's.
     factor
         Their pixels per movie pixel.
     candidates
