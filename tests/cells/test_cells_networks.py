@@ -96,7 +96,7 @@ def test_no_seam_is_seen_between_tiles_of_the_compact_network():
     assert np.abs(tiled[:2, TILE_PX - 20 : TILE_PX + 20] - part[:2, near]).max() < 0.02
 
 
-def test_a_rest_smaller_than_a_halo_makes_no_tile_of_its_own():
+def test_a_rest_of_at_most_a_halo_makes_no_tile_of_its_own():
     network = CompactUNet().eval()
     channels = np.random.default_rng(0).normal(0, 1, (7, TILE_PX + HALO_PX, 40)).astype(np.float32)
     assert len(list(unet_maps(network, channels))) == 1

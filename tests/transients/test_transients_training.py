@@ -15,11 +15,7 @@ from napari_caltrig.transients import (
     train_steps,
     transient_probabilities,
 )
-from napari_caltrig.transients.examples import (
-    examples,
-    simulate_cnmf,
-    simulate_traces,
-)
+from napari_caltrig.transients.examples import examples, simulate_cnmf, simulate_traces
 from napari_caltrig.transients.inputs import network_input
 from napari_caltrig.weights import list_models, load_model
 

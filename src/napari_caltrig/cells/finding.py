@@ -190,7 +190,7 @@ def probability_steps(
             _, compact = load_network("compact", device)
         diameter = yield from diameter_steps(movie, compact)
     paper = card.architecture in PAPER_MODELS
-    # Their input is a stack of frames, not a few images that can be enlarged afterwards.
+    # The networks of 2016 see a stack of frames, not a few images to be enlarged afterwards.
     factor = network_factor(diameter) if paper else summary_factor(diameter)
     summary = yield from summary_steps(
         movie,

@@ -156,7 +156,7 @@ def unet_maps(network: nn.Module, channels: NDArray[np.float32]) -> Steps[NDArra
 
 
 def _tiles(length: int) -> list[tuple[int, int]]:
-    """Where tiles begin and end; a rest of less than a halo belongs to the last one."""
+    """Where tiles begin and end; a rest of at most a halo belongs to the last one."""
     edges = [*range(0, max(length - HALO_PX, 1), TILE_PX), length]
     return list(pairwise(edges))
 

@@ -37,7 +37,7 @@ class CellProbabilities:
     model
         Its name.
     summary
-        Summary images: those of small cells at the movie's scale, others at the network's.
+        Summary images, at a scale of their own.
     factor
         Their pixels per movie pixel.
     candidates

@@ -125,9 +125,8 @@ def examples(
     features = network_input(simulated.dff, rate, c).features
     bonus = _noise_bonus(simulated.spike_snr) * ~simulated.one_photon
     weight = simulated.weight * (1 + bonus[:, None] * simulated.label)
-    if (
-        rate < WEIGHTING["low_rate_below_hz"]
-    ):  # else networks are surer there than they are right on real cells
+    # Else networks are surer at low rates than they are right on real cells.
+    if rate < WEIGHTING["low_rate_below_hz"]:
         weight[simulated.label > 0] *= np.float32(WEIGHTING["low_rate"])
     n = features.shape[2] if window is None else min(window, features.shape[2])
     return Examples(_windows(features, n), _windows(simulated.label, n), _windows(weight, n))
