@@ -148,11 +148,21 @@ def test_noise_and_constant_movies_hold_no_cells():
 
 def test_borders_that_are_not_numbers_hold_no_cells(sim):
     movie = sim.movie.astype(np.float32)
-    movie[5, :, :40] = np.nan
+    movie[5::10, :, :40] = np.nan
     found = find_cells(movie, frame_rate=sim.frame_rate, diameter=sim.config.cell_diameter_px)
     covered = found.to_labels() > 0
     assert not covered[:, :39].any()
     assert covered[:, 42:].any()
+
+
+def test_what_cannot_be_done_is_told_before_anything_is_read():
+    movie = np.zeros((10, 64, 64), np.uint8)
+    with pytest.raises(ValueError, match="no candidates"):
+        find_cells(movie, diameter=10, model="apthorpe-2016-2d", return_rejected=True)
+    with pytest.raises(ValueError, match="no device 'abacus'"):
+        find_cells(movie, diameter=10, device="abacus")
+    with pytest.raises(TypeError, match="open_recording"):
+        find_cells("movie.tif", diameter=10)
 
 
 def test_a_movie_without_any_number_holds_no_cells():

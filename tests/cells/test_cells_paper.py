@@ -10,7 +10,12 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_caltrig.cells import cell_probabilities, find_cells, footprints_from_probabilities
+from napari_caltrig.cells import (
+    cell_probabilities,
+    find_cells,
+    footprints_from_probabilities,
+    summarize,
+)
 from napari_caltrig.cells.labelled import LabelledField, at_scale, read_folder
 from napari_caltrig.cells.paper_outlines import (
     OutlineParameters,
@@ -18,7 +23,7 @@ from napari_caltrig.cells.paper_outlines import (
     mean_scores,
     tuning_steps,
 )
-from napari_caltrig.cells.paper_stack import clipped, equalized
+from napari_caltrig.cells.paper_stack import clipped, equalized, paper_stack
 from napari_caltrig.cells.paper_training import (
     DISK_RADIUS_PX,
     PaperConfig,
@@ -99,6 +104,13 @@ def test_stacks_are_equalized_to_fifty_frames(n_frames):
     assert stack[-1, 0, 0] > 0.9
 
 
+@pytest.mark.parametrize("diameter", [7.3, 9.0, 11.0, 13.7, 17.0])
+def test_stacks_of_short_series_have_the_size_of_the_summary(diameter):
+    movie = np.random.default_rng(0).poisson(50, (60, 48, 97)).astype(np.uint16)
+    summary = summarize(movie, diameter=diameter, factor=10 / diameter, background="none")
+    assert paper_stack(movie, summary).shape == (50, *summary.mean.shape)
+
+
 def test_stacks_are_clipped_at_their_3rd_and_99th_percentile():
     values = np.random.default_rng(0).permutation(np.arange(100_000, dtype=np.float32))
     stack = clipped(values.reshape(10, 100, 100))
@@ -120,6 +132,14 @@ def test_labels_are_disks_of_four_pixels_at_the_centroids():
     assert field.stack.dtype == np.uint8
     assert field.stack.min() == 0
     assert field.stack.max() == 255
+
+
+def test_a_field_without_cells_is_all_background():
+    sim = simulated(0, n_frames=20)
+    field = run(field_steps(LabelledField("a", sim.movie, Footprints.empty((96, 96))), 10.0))
+    assert len(field.cells) == 0
+    assert field.cells.shape == (96, 96)
+    assert not field.disks.any()
 
 
 def disks_map(centres, shape=(64, 64), level=0.95):

@@ -99,7 +99,7 @@ def test_channels_do_not_know_gain_and_offset(sim, summary):
 
 def test_missing_pixels_are_marked_and_do_not_spread(sim, summary):
     movie = sim.movie.astype(np.float32)
-    movie[3, :, :5] = np.nan
+    movie[3::10, :, :5] = np.nan
     broken = summarize(movie, diameter=12.0, frame_rate=15.0)
     assert not broken.valid[:, :5].any()
     assert broken.valid[:, 5:].all()
@@ -176,6 +176,22 @@ def test_closing_the_generator_stops_reading():
     next(steps)
     steps.close()
     assert 0 < len(read) < 15
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"frame_rate": 0}, "frame rate"),
+        ({"frame_rate": np.nan}, "frame rate"),
+        ({"factor": 0}, "factor"),
+        ({"factor": -1}, "factor"),
+        ({"diameter": 50}, "do not fit"),
+    ],
+)
+def test_impossible_options_are_told_at_once(options, message):
+    movie = np.zeros((10, 40, 90), np.uint8)
+    with pytest.raises(ValueError, match=message):
+        summarize(movie, **{"diameter": 8, **options})
 
 
 @pytest.mark.parametrize("diameter", [0, -3, np.nan, np.inf])

@@ -91,7 +91,8 @@ def find_cells(
     ----------
     movie
         numpy or dask array, (frames, Y, X) or (Y, X); any length, it is read
-        once and never as a whole. Pixels that are NaN in any frame hold no cells.
+        once and never as a whole. Pixels that are NaN in more than 1 of 20 frames hold no
+        cells; frames without tissue (dark, blank, saturated, torn) are left out.
     frame_rate
         Frames per second (Hz), to average over half a second; without it at
         most 10 frames are averaged.
@@ -131,6 +132,11 @@ def find_cells(
     using convolutional networks, NeurIPS.
     """
     check_threshold(threshold)
+    if return_rejected and load_model(model, "cells")[0].architecture in PAPER_MODELS:
+        raise ValueError(
+            f"the model {str(model)!r} has no candidates that could be rejected: its threshold "
+            "shapes the cells. Use 'compact', or leave return_rejected out."
+        )
     result = cell_probabilities(
         movie,
         frame_rate=frame_rate,
@@ -235,6 +241,8 @@ def candidate_steps(
     stack = summary.activity
     if stack is not None and summary.has_activity:
         stack[~summary.valid] = 0
+        if summary.noise > 0:  # in a unit of the movie's own; a power of two changes no digit
+            stack *= np.float32(2.0 ** -round(np.log2(summary.noise)))
         found = yield from component_steps(stack, summary.diameter)
     seen = Resampler(resampler.shape, summary_factor(diameter), summary.offset)
     return collect_candidates(maps, found, resampler, seen, diameter, summary.has_activity)

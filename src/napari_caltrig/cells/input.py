@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_caltrig.cells.parallel import in_parallel
+from napari_caltrig.recording import Recording
 
 SMALLEST_FIELD_PX = 16
 BLOCK_BYTES = 16 * 2**20  # of float32 frames; a few of these are in memory at once
@@ -29,6 +31,8 @@ def checked_movie(movie: Any) -> Any:
     TypeError
         If it holds no real numbers.
     """
+    if isinstance(movie, str | Path | Recording):
+        raise TypeError("an array is needed: give open_recording(path).movie")
     shape, dtype = getattr(movie, "shape", None), getattr(movie, "dtype", None)
     if shape is None or dtype is None:
         movie = np.asarray(movie)
@@ -85,10 +89,19 @@ def frame_blocks(movie: Any, block_bytes: int = BLOCK_BYTES) -> list[slice]:
 
 def read_frames(movie: Any, frames: slice) -> NDArray[np.float32]:
     """Some frames as float32, not finite values as NaN; always a copy."""
-    block = np.asarray(movie[frames])
+    block = unmasked(movie[frames])
     if block.dtype.kind == "f":
         block = np.where(np.isfinite(block), block, np.nan)
     return np.asarray(block, dtype=np.float32)
+
+
+def unmasked(block: Any) -> NDArray[Any]:
+    """Values of a part of a movie; NaN where it is a masked array and masked."""
+    if not isinstance(block, np.ma.MaskedArray):
+        return np.asarray(block)
+    values = np.array(block.data, dtype=np.result_type(block.dtype, np.float32))
+    values[np.ma.getmaskarray(block)] = np.nan
+    return values
 
 
 def sample_frames(movie: Any, n_frames: int) -> NDArray[np.float32]:

@@ -179,8 +179,8 @@ class MotionEstimator:
         spectrum = self._transformed(self._sum[None] / np.float32(self._n_learned))[0]
         self._template = np.conj(spectrum) * self._weight
 
-    def correct(self, frames: Frames, shifts: Shifts) -> int:
-        """Take displacements out of frames (n, Y, X), in place; returns how many it changed.
+    def correct(self, frames: Frames, shifts: Shifts) -> NDArray[np.bool_]:
+        """Take displacements out of frames (n, Y, X), in place; returns which are steady now.
 
         Where the movie as a whole lies still, only frames that are displaced by more than
         half a pixel are changed.
@@ -191,7 +191,7 @@ class MotionEstimator:
             if len(run):
                 part = slice(run[0], run[-1] + 1)
                 shift_back(frames[part], shifts[part], self.reference)
-        return len(chosen)
+        return np.asarray(far | self.moving)
 
     def _prepare(self, sample: Sequence[Frames], cut: Frames) -> None:
         lengths = [len(part) for part in sample]

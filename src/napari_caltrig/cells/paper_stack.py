@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_caltrig.cells.input import read_frames
+from napari_caltrig.cells.repair import FrameRepair
 from napari_caltrig.cells.resampling import Resampler
 from napari_caltrig.cells.statistics import STACK_FRAMES, Summary
 
@@ -43,11 +44,11 @@ def paper_stack(movie: Any, summary: Summary, series: bool | None = None) -> Sta
         series = STACK_FRAMES < movie.shape[0] <= LONGEST_SERIES
     if series and not summary.n_corrected and not summary.background_removed:
         frames = read_frames(movie, slice(0, movie.shape[0]))
+        FrameRepair([frames], len(frames))
         middle = np.nanmedian(frames) if np.isfinite(frames).any() else 0.0
         frames = np.where(np.isfinite(frames), frames, middle).astype(np.float32)
-        factor = summary.mean.shape[0] / movie.shape[1]
-        stack = Resampler((movie.shape[1], movie.shape[2]), factor).to_network(frames)
-        stack = stack[:, : summary.mean.shape[0], : summary.mean.shape[1]]
+        shape, resized = (movie.shape[1], movie.shape[2]), summary.mean.shape
+        stack = Resampler(shape, resized[0] / shape[0], resized=resized).to_network(frames)
     return clipped(equalized(stack))
 
 

@@ -103,9 +103,11 @@ def _in_two(
     gain = float((rest**2).sum() - (missed**2).sum()) / total
     power = np.asarray((images**2).sum(axis=1) * (traces**2).sum(axis=1))
     alike = float(np.asarray(np.corrcoef(traces))[0, 1])
-    if gain > GAIN and power.min() > WEAKER * power.max() and alike < ALIKE:
-        return place, images, traces
-    return None
+    if not (gain > GAIN and power.min() > WEAKER * power.max() and alike < ALIKE):
+        return None
+    # Both start from parts of a pattern of norm 1: without this, images fade from split to split.
+    scale = float(weight.max()) / images.max(axis=1, keepdims=True)
+    return place, images * scale, traces / scale
 
 
 def _strongest(rest: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:

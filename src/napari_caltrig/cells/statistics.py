@@ -17,6 +17,7 @@ Image = NDArray[np.float32]
 STACK_FRAMES = 50  # Apthorpe et al. 2016: 50 frames, each the maximum ...
 MEANS_PER_FRAME = 6  # ... of 6 means
 RESOLUTION = 1e-5  # of the brightness
+TINY = float(np.finfo(np.float32).tiny)
 ROWS_AT_ONCE = 32
 SEGMENT_PIXELS = 8_000_000  # binned pixels filtered at once (32 MB as float32)
 
@@ -45,7 +46,7 @@ class Summary:
         (2016): maxima over time of means over time, less the background
         where that was removed. None of them if it was not asked for.
     valid
-        Pixels that are finite in every frame.
+        Pixels that are finite in nearly every frame; the others hold no cells.
     n_bins
         Number of averaged frames that the statistics rest on; with fewer
         than 4 there is no activity and its images are zero.
@@ -60,8 +61,10 @@ class Summary:
     motion
         Displacement (y, x) of the tissue in each frame from where it mostly is, in pixels of
         the movie, (frames, 2); None where it was not, or could not be, measured.
-    n_corrected
-        Frames whose displacement was taken out.
+    corrected
+        Whether the displacement was taken out of each frame, (frames,); None as `motion`.
+    n_replaced
+        Frames that show no tissue (dark, blank, saturated, torn); the one before stands in.
     offset
         How far (y, x) these images lie from where the tissue mostly is, in pixels of the movie:
         the first frames that are compared decide on the one, all frames on the other.
@@ -83,7 +86,8 @@ class Summary:
     noise: float = 0.0
     background: Image | None = None
     motion: NDArray[np.float32] | None = None
-    n_corrected: int = 0
+    corrected: NDArray[np.bool_] | None = None
+    n_replaced: int = 0
     offset: tuple[float, float] = (0.0, 0.0)
     activity: NDArray[np.float32] | None = None
 
@@ -104,17 +108,33 @@ class Summary:
             return None
         return float(np.percentile(np.hypot(*self.motion.T), 95))
 
+    @property
+    def n_corrected(self) -> int:
+        """Frames whose displacement was taken out."""
+        return 0 if self.corrected is None else int(self.corrected.sum())
+
+    @property
+    def motion_taken_out(self) -> NDArray[np.float32] | None:
+        """Displacement that was taken out of each frame, (frames, 2): 0 where it was left.
+
+        What traces have to undo to see the cells where they were found; None if nothing was.
+        """
+        if self.motion is None or self.corrected is None or not self.n_corrected:
+            return None
+        return np.where(self.corrected[:, None], self.motion, np.float32(0))
+
     def treatment(self) -> str:
-        """What was found and done about background and motion, in words."""
-        background = f"smooth background {'taken off' if self.background_removed else 'left in'}"
-        if self.n_bins < 2:
-            return f"{background}."
-        if self.motion_px is None:
-            return f"{background}; motion cannot be measured."
-        seen = f"motion of {self.motion_px:.1f} px"
-        if not self.n_corrected:
-            return f"{background}; {seen}, left alone."
-        return f"{background}; {seen}, taken out of {self.n_corrected} frames."
+        """What was found and done about background, motion and bad frames, in words."""
+        said = [f"smooth background {'taken off' if self.background_removed else 'left in'}"]
+        if self.n_bins >= 2 and self.motion_px is None:
+            said.append("motion cannot be measured")
+        elif self.n_bins >= 2:
+            done = f"taken out of {self.n_corrected} frames" if self.n_corrected else "left alone"
+            said.append(f"motion of {self.motion_px:.1f} px, {done}")
+        if self.n_replaced:
+            frames = "1 frame" if self.n_replaced == 1 else f"{self.n_replaced} frames"
+            said.append(f"{frames} without tissue (dark, blank, saturated or torn) left out")
+        return f"{'; '.join(said)}."
 
     @property
     def has_activity(self) -> bool:
@@ -179,15 +199,8 @@ class RunningSummary:
             if self._n_waiting >= self._segment:
                 self._flush()
 
-    def result(
-        self,
-        valid: NDArray[np.bool_] | None = None,
-        *,
-        motion: NDArray[np.float32] | None = None,
-        n_corrected: int = 0,
-        offset: tuple[float, float] = (0.0, 0.0),
-    ) -> Summary:
-        """Return the summary of everything added, with what was done to the frames before."""
+    def result(self, valid: NDArray[np.bool_] | None = None) -> Summary:
+        """Return the summary of everything added; `valid` says which pixels can be used."""
         self._flush()
         n = max(self._n, 1)
         zero = np.zeros(self.shape, np.float32)
@@ -201,10 +214,11 @@ class RunningSummary:
             peak, blobs = np.maximum(self._top[0], 0), np.maximum(self._top_blobs[0], 0)
             # Noise far below its typical size marks dead or saturated pixels.
             typical = float(np.median(noise))
-            floor = 0.1 * typical + 1e-12 * (1 + float(np.abs(self._mean).max()))
-            snr = peak / np.maximum(noise, max(floor, 1e-12))
-            alive = variance > max(floor, 1e-12) ** 2
-            skewness = np.where(alive, (self._cubes / n) / np.maximum(variance, 1e-20) ** 1.5, 0)
+            floor = max(0.1 * typical, 1e-12 * float(np.abs(self._mean).max()), TINY)
+            snr = peak / np.maximum(noise, floor)
+            alive = variance > floor**2
+            sd = np.sqrt(np.where(alive, variance, 1))
+            skewness = np.where(alive, (self._cubes / n) / sd / sd / sd, 0)
             correlation = self._correlation(alive)
         everywhere, stack = np.ones(self.shape, bool), self._stack
         return Summary(
@@ -220,9 +234,6 @@ class RunningSummary:
             diameter=self.diameter,
             noise=typical,
             background=self._background(),
-            motion=motion,
-            n_corrected=n_corrected,
-            offset=offset,
             activity=self._activity.result() if self._activity is not None else None,
         )
 

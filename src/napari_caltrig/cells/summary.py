@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from napari_caltrig.cells.background import has_background
 from napari_caltrig.cells.input import averaged_bins, checked_movie, frame_blocks, read_frames
 from napari_caltrig.cells.motion import MotionEstimator, mean_of
 from napari_caltrig.cells.parallel import read_ahead
+from napari_caltrig.cells.repair import FrameRepair
 from napari_caltrig.cells.resampling import Resampler
 from napari_caltrig.cells.statistics import RunningSummary, Summary
 from napari_caltrig.steps import Progress, Step, Steps, run
@@ -22,7 +24,7 @@ Motion = Literal["auto", "none"]
 
 BIN_S = 0.5  # about one decay time of GCaMP6: averaging over it keeps a transient's peak
 FEWEST_BINS = 100
-SAMPLE_RUNS, SAMPLE_RUN_FRAMES = 6, 20  # for the background and the template of motion
+SAMPLE_RUNS, SAMPLE_RUN_FRAMES = 6, 20  # for what frames look like and how they move
 
 
 def summarize(
@@ -100,18 +102,23 @@ def summary_steps(
     movie = checked_movie(movie)
     if not (np.isfinite(diameter) and diameter > 0):
         raise ValueError(f"the cell diameter must be a positive number of pixels, not {diameter}")
-    if diameter > max(movie.shape[1:]):
+    if diameter > min(movie.shape[1:]):
         raise ValueError(
             f"cells of {diameter} pixels do not fit a field of view of {movie.shape[1]} x "
             f"{movie.shape[2]} pixels: give the diameter in pixels, not in micrometres"
         )
+    if frame_rate is not None and not (np.isfinite(frame_rate) and frame_rate > 0):
+        raise ValueError(f"the frame rate must be a positive number of Hz, not {frame_rate}")
+    if not (np.isfinite(factor) and factor > 0):
+        raise ValueError(f"the size of the images must be a positive factor, not {factor}")
     if background not in ("auto", "one-photon", "none"):
         raise ValueError(f"background is 'auto', 'one-photon' or 'none', not {background!r}")
     if motion not in ("auto", "none"):
         raise ValueError(f"motion is 'auto' or 'none', not {motion!r}")
     blocks = frame_blocks(movie)
     yield Step(0, len(blocks), "reading the movie")
-    sample = _sample(movie) if "auto" in (background, motion) else []
+    sample = _sample(movie)
+    repair = FrameRepair(sample, movie.shape[0])
     remove = background == "one-photon" or (
         background == "auto" and has_background(mean_of(sample), diameter)
     )
@@ -127,7 +134,7 @@ def summary_steps(
         keep_activity=keep_activity,
         keep_stack=keep_stack,
     )
-    frames = _SteadyFrames(estimator, movie.shape[1:])
+    frames = _SteadyFrames(repair, estimator)
     rest: NDArray[np.float32] | None = None
     # The next block is read and steadied while this one is looked at.
     steadied = read_ahead(lambda part: frames.next(read_frames(movie, part)), blocks)
@@ -136,8 +143,12 @@ def summary_steps(
         statistics.add(resampler.to_network(frames.filled(bins)))
         yield Step(i + 1, len(blocks), "reading the movie")
     kept = resampler.to_network(frames.valid.astype(np.float32)) > 0.99
-    return statistics.result(
-        kept, motion=frames.motion, n_corrected=frames.n_corrected, offset=frames.offset
+    return replace(
+        statistics.result(kept),
+        motion=frames.motion,
+        corrected=frames.corrected,
+        n_replaced=repair.n_replaced,
+        offset=frames.offset,
     )
 
 
@@ -148,20 +159,22 @@ def bin_size(n_frames: int, frame_rate: float | None) -> int:
 
 
 class _SteadyFrames:
-    """Takes motion out of blocks of frames, and remembers what was seen."""
+    """Repairs blocks of frames, takes motion out of them, and remembers what was seen."""
 
-    def __init__(self, estimator: MotionEstimator | None, shape: tuple[int, int]) -> None:
+    def __init__(self, repair: FrameRepair, estimator: MotionEstimator | None) -> None:
         reliable = estimator is not None and estimator.reliable
+        self._repair = repair
         self._estimator = estimator if reliable else None
         self._shifts: list[NDArray[np.float32]] = []
-        self.n_corrected = 0
-        self.valid = np.ones(shape, bool)
+        self._corrected: list[NDArray[np.bool_]] = []
+        self._finite = np.ones(repair.lost.shape, bool)
 
     def next(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the block, steady; it may be changed in place."""
+        self._repair.repair(block)
         if self._estimator is not None:
             shifts = self._estimator.measure(block)
-            self.n_corrected += self._estimator.correct(block, shifts)
+            self._corrected.append(self._estimator.correct(block, shifts))
             self._shifts.append(shifts)
         return block
 
@@ -170,11 +183,21 @@ class _SteadyFrames:
         finite = np.isfinite(bins)
         if finite.all():
             return bins
-        self.valid &= finite.all(axis=0)
+        self._finite &= finite.all(axis=0)
         filled = bins.copy()
         for frame, good in zip(filled, finite, strict=True):
             frame[~good] = np.median(frame[good]) if good.any() else 0.0
         return filled
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """Pixels that can be used, (Y, X)."""
+        return self._finite & ~self._repair.lost
+
+    @property
+    def corrected(self) -> NDArray[np.bool_] | None:
+        """Frames whose displacement was taken out, (frames,); None if it cannot be told."""
+        return np.concatenate(self._corrected) if self._corrected else None
 
     @property
     def motion(self) -> NDArray[np.float32] | None:

@@ -33,7 +33,8 @@ class TraceRecipe:
         Share of the surround's mean that is taken off, 0 to 1.5; 0.7 is usual.
     motion
         Displacement (y, x) in pixels per frame of the movie, (frames, 2), that is taken out
-        first, as `Summary.motion` says it; kept to a hundredth. None: the movie is steady.
+        first, as `Summary.motion_taken_out` says it; kept to a hundredth. None: the movie is
+        steady.
 
     Raises
     ------

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from napari_caltrig.cells.demixing import demixed
-from napari_caltrig.cells.input import frame_blocks
+from napari_caltrig.cells.input import frame_blocks, unmasked
 from napari_caltrig.cells.neuropil import annuli
 from napari_caltrig.cells.shifting import all_shifted_back
 from napari_caltrig.cells.trace_recipe import MOST_NEUROPIL, NEUROPIL, TraceRecipe
@@ -81,7 +81,7 @@ def mean_trace_steps(movie: Any, regions: Any) -> Steps[NDArray[np.float32]]:
     """Do what `mean_traces` does, as a generator of steps; see there."""
     _check_movie(movie)
     members = _members(regions, (movie.shape[1], movie.shape[2]))
-    sums = yield from _sum_steps(movie, members, None)
+    sums, _ = yield from _sum_steps(movie, members, None)
     with np.errstate(invalid="ignore", divide="ignore"):
         means = sums / np.diff(members.indptr)[:, None]
     return means.astype(np.float32)
@@ -114,8 +114,8 @@ def cell_traces(
         Share the light of pixels that several cells cover by non-negative least squares; else
         each of them gets all of it.
     motion
-        Displacement (y, x) in pixels per frame, (frames, 2), as `Summary.motion` says it: the
-        frames are moved back before they are measured.
+        Displacement (y, x) in pixels per frame, (frames, 2), as `Summary.motion_taken_out` says
+        it: the frames are moved back before they are measured.
     progress
         Called with every step.
 
@@ -123,12 +123,12 @@ def cell_traces(
     -------
     CellTraces
         A cell that overlaps no other has the (weighted) mean of its pixels; NaN without
-        pixels and where a pixel is not finite.
+        pixels, where a pixel is not finite, and where no pixel of its surround is.
 
     Raises
     ------
     ValueError
-        If sizes do not fit or the coefficient is not between 0 and 1.5.
+        If sizes do not fit, motion is not finite or the coefficient is not between 0 and 1.5.
 
     Notes
     -----
@@ -162,17 +162,19 @@ def cell_trace_steps(
             f"motion of shape {np.shape(motion)} does not fit {movie.shape[0]} frames: "
             "(frames, 2) is needed"
         )
+    if motion is not None and not np.isfinite(motion).all():
+        raise ValueError("motion has values that are not finite: give 0 where it is not known")
     binary = _members(cells, (movie.shape[1], movie.shape[2]))
     weights = cells.to_csr().astype(np.float64) if weighted else binary
     n, rings = len(cells), annuli(cells, beside) if neuropil else None
     wanted = weights if rings is None else sparse.vstack([weights, rings], format="csr")
-    sums = yield from _sum_steps(movie, sparse.csr_array(wanted), motion)
+    sums, missing = yield from _sum_steps(movie, sparse.csr_array(wanted), motion, n)
     total = np.asarray(weights.sum(axis=1)).reshape(n, 1)
     projections, surround = sums[:n], None
     if rings is not None:
         areas = np.diff(rings.indptr)[:, None]
-        surround = np.where(areas > 0, sums[n:] / np.maximum(areas, 1), 0.0)
-        surround = np.nan_to_num(surround)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            surround = np.where(areas > 0, sums[n:] / (areas - missing), 0.0)
         projections = projections - neuropil * total * surround
     shared = np.diff(cells.overlap("pixels").indptr) > 0
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -224,26 +226,38 @@ def _check_movie(movie: Any) -> None:
 
 
 def _sum_steps(
-    movie: Any, members: sparse.csr_array, motion: NDArray[Any] | None
-) -> Steps[NDArray[np.float64]]:
-    """Weighted sums of pixels, (regions, frames), in one pass."""
+    movie: Any, members: sparse.csr_array, motion: NDArray[Any] | None, strict: int | None = None
+) -> Steps[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Weighted sums of pixels, (regions, frames), in one pass.
+
+    NaN where a pixel is missing; but from region `strict` on missing pixels are left out, and
+    the second array says how many, (regions - strict, frames).
+    """
     parts = _parts(members, movie, whole=motion is not None)
     blocks = frame_blocks(movie) if parts else []
     total = len(blocks) * len(parts)
     sums = np.zeros((members.shape[0], movie.shape[0]), np.float64)
+    first = members.shape[0] if strict is None else strict
+    missing = np.zeros((members.shape[0] - first, movie.shape[0]), np.float64)
     done = 0
     for frames in blocks:
         for part in parts:
-            block = np.asarray(movie[frames, part.rows, part.columns])
+            block = unmasked(movie[frames, part.rows, part.columns])
             if motion is not None:
                 steady = block.astype(np.float32)
                 moves = np.asarray(motion[frames])
                 block = all_shifted_back(steady, moves)
             values = block.reshape(len(block), -1)[:, part.pixels].astype(np.float64)
-            sums[:, frames] += (part.members @ values.T) if values.size else 0
+            sums[:first, frames] += part.members[:first] @ values.T
+            if len(missing):
+                gone = ~np.isfinite(values)
+                values[gone] = 0
+                sums[first:, frames] += part.members[first:] @ values.T
+                if gone.any():
+                    missing[:, frames] += part.members[first:] @ gone.T.astype(np.float64)
             done += 1
             yield Step(done, total, "reading the movie")
-    return sums
+    return sums, missing
 
 
 def _members(regions: Any, shape: tuple[int, int]) -> sparse.csr_array:
@@ -259,7 +273,8 @@ def _members(regions: Any, shape: tuple[int, int]) -> sparse.csr_array:
         raise ValueError(
             f"expected masks (regions, {shape[0]}, {shape[1]}), got shape {np.shape(regions)}"
         )
-    return sparse.csr_array((masks.reshape(len(masks), -1) > 0).astype(np.float64))
+    flat = masks.reshape(len(masks), shape[0] * shape[1])
+    return sparse.csr_array((flat > 0).astype(np.float64))
 
 
 def _parts(members: sparse.csr_array, movie: Any, *, whole: bool = False) -> list[_Part]:

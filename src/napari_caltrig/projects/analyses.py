@@ -207,8 +207,7 @@ def traced_cell_steps(
     if movie.ndim < 3 or movie.shape[0] < 2:
         raise ValueError("a single image has no traces: give a movie, or leave --traces out")
     cells, summary = yield from found_cell_steps(recording, options)
-    if summary.n_corrected:
-        recipe = replace(recipe, motion=summary.motion)
+    recipe = replace(recipe, motion=summary.motion_taken_out)
     return cells, (yield from recipe_steps(movie, cells, recipe)), recipe
 
 
