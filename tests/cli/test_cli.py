@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import av
 import numpy as np
 import pandas as pd
 import pytest
@@ -119,6 +120,31 @@ def test_an_output_is_never_replaced_unasked(cli, caiman, tmp_path):
     assert result.exit_code == 2
     assert "--overwrite" in result.output
     assert out.read_text() == "precious"
+
+
+def test_a_movie_that_was_cut_off_is_computed_with_a_warning(cli, movie, tmp_path):
+    path, out = tmp_path / "cut.avi", tmp_path / "cells.npz"
+    with av.open(path, "w") as container:
+        stream = container.add_stream("rawvideo", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 96, 96, "gray"
+        for image in tifffile.imread(movie).clip(0, 255).astype(np.uint8):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="gray")))
+        container.mux(stream.encode())
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+    result = cli("find-cells", path, "--out", out, "--diameter", 11)
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("warning: part of cut.avi: its header speaks of 200 frames")
+    assert out.exists()
+
+
+def test_what_a_recording_lacks_is_a_warning_on_stderr(cli, caiman, tmp_path, capsys):
+    lacking = json.loads(cli("info", caiman, "--json").output)["unavailable"]
+    command = ["detect-transients", str(caiman), "--out", str(tmp_path / "t.csv"), "--cells", "3"]
+    main(command, standalone_mode=False)
+    assert lacking
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"warning: {what}: {why}" for what, why in lacking.items()]
 
 
 @pytest.mark.parametrize("name", ["cells.tif", "cells.zip", "cells.npz"])

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_caltrig.formats import movies
-from napari_caltrig.formats.files import natural_key
+from napari_caltrig.formats.files import missing_numbers, natural_key
 from napari_caltrig.recording import FormatError
 
 FRAMES = np.random.default_rng(0).integers(0, 60_000, (20, 12, 17)).astype(np.uint16)
@@ -50,6 +50,10 @@ TIFFS = {
     "OME": lambda p: tifffile.imwrite(p, FRAMES, ome=True, metadata={"axes": "TYX"}),
     "OME deflate": lambda p: tifffile.imwrite(
         p, FRAMES, ome=True, metadata={"axes": "TYX"}, compression="zlib"
+    ),
+    "an unnamed axis of one": lambda p: tifffile.imwrite(p, FRAMES[:, None]),
+    "an unnamed axis of one, deflate": lambda p: tifffile.imwrite(
+        p, FRAMES[:, None], compression="zlib"
     ),
     "page by page": lambda p: one_by_one(p, FRAMES),
     "page by page, deflate": lambda p: one_by_one(p, FRAMES, compression="zlib"),
@@ -106,6 +110,14 @@ REFUSED = {
         lambda p: tifffile.imwrite(
             p, np.zeros((5, 8, 9), "u2"), ome=True, metadata={"axes": "ZYX"}
         ),
+    ),
+    "two unnamed axes": (
+        r"axes QQYX of lengths \(10, 2, 12, 17\)",
+        lambda p: tifffile.imwrite(p, FRAMES.reshape(10, 2, 12, 17)),
+    ),
+    "two unnamed axes, deflate": (
+        "axes QQYX",
+        lambda p: tifffile.imwrite(p, FRAMES.reshape(10, 2, 12, 17), compression="zlib"),
     ),
     "masks": ("bool", lambda p: tifffile.imwrite(p, np.zeros((5, 8, 9), bool))),
     "complex": ("complex64", lambda p: tifffile.imwrite(p, np.zeros((5, 8, 9), "c8"))),
@@ -211,6 +223,34 @@ def test_files_of_a_folder_may_hold_different_numbers_of_frames(tmp_path):
     for i, part in enumerate(np.split(FRAMES, [1, 9, 10])):
         tifffile.imwrite(tmp_path / f"part_{i + 8}.tif", part, compression="zlib")
     np.testing.assert_array_equal(frames_of(tmp_path), FRAMES)
+
+
+@pytest.mark.parametrize("kwargs", [{}, {"compression": "zlib"}])
+def test_a_folder_with_gaps_in_its_numbers_opens_and_says_so(tmp_path, kwargs):
+    folder = tmp_path / "session"
+    folder.mkdir()
+    for i, frame in enumerate(FRAMES):
+        if i not in (4, 5, 12):
+            tifffile.imwrite(folder / f"img_{i:03}.tif", frame, **kwargs)
+    recording = movies.read(folder)
+    assert recording.n_frames == 17
+    assert "numbered 4 to 5, 12:" in recording.unavailable["part of session"]
+
+
+@pytest.mark.parametrize(
+    ("names", "missing"),
+    [
+        (["f7", "f9", "f10", "f11", "f8"], []),
+        (["a1_019", "a1_020", "a1_021", "a1_024"], [range(22, 24)]),
+        (["x_0", "x_10", "x_20", "x_40"], []),  # another step than one: no count of files
+        (["x_3", "x_7"], []),
+        (["a_1", "a_2", "a_3", "b_7"], []),  # names that differ in more than one place
+        (["1", "2", "3", "stray"], []),
+        ([], []),
+    ],
+)
+def test_only_names_that_count_up_can_lack_numbers(names, missing):
+    assert missing_numbers(names) == missing
 
 
 @pytest.mark.parametrize("other", [np.zeros((17, 12), "u2"), np.zeros((6, 17), "u4")])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+
 import numpy as np
 import pytest
 import roifile
@@ -80,6 +82,75 @@ def test_points_alone_damage_and_another_field_are_told(tmp_path):
         read_rois(path, SHAPE)
     with pytest.raises(FormatError):
         read_rois(tmp_path / "none.zip", SHAPE)
+
+
+def polygon(*corners):
+    roi = roifile.ImagejRoi.frompoints(np.array(corners, np.float32))
+    roi.roitype = roifile.ROI_TYPE.POLYGON
+    return roi
+
+
+RECT = roifile.ROI_TYPE.RECT
+WITHOUT_PIXELS = {
+    "no width": rectangle(5, 10, 9, 10, RECT),
+    "no width, at the edge": rectangle(0, 50, 40, 50, RECT),
+    "two points": polygon((3, 3), (9, 9)),
+    "a line": polygon((1, 4), (5, 4), (9, 4)),
+    "smaller than a pixel": polygon((3.1, 3.1), (3.3, 3.1), (3.2, 3.3)),
+}
+
+
+def write_named(path, *rois):
+    """A zip of regions; roifile leaves out a second one of the same name."""
+    for i, roi in enumerate(rois):
+        roi.name = f"r{i}"
+    roifile.roiwrite(path, rois, mode="w")
+
+
+@pytest.mark.parametrize("kind", WITHOUT_PIXELS)
+def test_a_region_without_pixels_costs_none_of_the_others(tmp_path, kind):
+    path = tmp_path / "r.zip"
+    good = rectangle(5, 10, 9, 20, RECT), rectangle(20, 10, 22, 20, RECT)
+    write_named(path, good[0], WITHOUT_PIXELS[kind], good[1])
+    cells = read_rois(path, SHAPE)
+    assert cells.areas().tolist() == [40, 20]
+    assert cells.unit_ids.tolist() == [0, 1]
+
+
+def test_regions_none_of_which_has_a_pixel_are_told(tmp_path):
+    path = tmp_path / "r.zip"
+    write_named(path, *WITHOUT_PIXELS.values())
+    with pytest.raises(FormatError, match="5 without any pixel"):
+        read_rois(path, SHAPE)
+
+
+@pytest.mark.parametrize(
+    "stray",
+    [
+        rectangle(500, 500, 510, 510, RECT),
+        rectangle(5, 60, 9, 60, RECT),
+        polygon((-3, -3), (0.2, -3), (0.2, 0.2)),
+    ],
+)
+def test_one_region_of_another_field_is_an_error_still(tmp_path, stray):
+    path = tmp_path / "r.zip"
+    write_named(path, rectangle(5, 10, 9, 20, RECT), stray, WITHOUT_PIXELS["no width"])
+    with pytest.raises(FormatError, match="1 of 3 outside"):
+        read_rois(path, SHAPE)
+
+
+def test_other_entries_of_an_archive_are_passed_over(tmp_path):
+    path = tmp_path / "r.zip"
+    region = rectangle(5, 10, 9, 20, RECT).tobytes()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("a.txt", ".DS_Store", "__MACOSX/._x.roi", "__MACOSX/x.roi", "in/._x.roi"):
+            archive.writestr(name, "of no use")
+    with pytest.raises(FormatError, match=r"without any \.roi"):
+        read_rois(path, SHAPE)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("in/x.ROI", region)
+        archive.writestr("y.roi", region)
+    assert read_rois(path, SHAPE).areas().tolist() == [40, 40]
 
 
 def test_names_tell():

@@ -12,6 +12,7 @@ from napari_caltrig.cli.common import (
     plain_errors,
     progress_bar,
     read_recording,
+    warn_unavailable,
     writing,
 )
 
@@ -95,6 +96,7 @@ def detect_transients(
     of_method = _method_options(method, options)
     with plain_errors():
         recording = read_recording(path, frame_rate)
+        warn_unavailable(recording)
         unit_ids = _chosen(cells, recording)
         rate = recording.clock.frame_rate
         if rate is None:
@@ -196,6 +198,7 @@ def find_cells(
         table = check_output(beside, (".csv",), overwrite=overwrite)
     with plain_errors():
         recording = read_recording(movie, frame_rate)
+        warn_unavailable(recording)
         from napari_caltrig.projects import analyses
         from napari_caltrig.steps import run
 

@@ -52,6 +52,12 @@ def read_recording(path: str, frame_rate: float | None = None) -> Recording:
     return open_recording(path, frame_rate=frame_rate)
 
 
+def warn_unavailable(recording: Recording) -> None:
+    """Say on stderr what of a file could not be used, before anything is computed from the rest."""
+    for what, why in recording.unavailable.items():
+        click.echo(f"warning: {what}: {why}", err=True)
+
+
 @contextmanager
 def progress_bar(label: str) -> Iterator[Callable[[Step], None]]:
     """A progress bar on stderr, only where a person watches."""

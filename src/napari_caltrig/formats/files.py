@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 from napari_caltrig.recording import FormatError
@@ -12,6 +14,34 @@ def natural_key(name: str) -> tuple[tuple[int, int | str], ...]:
     """Sort key that puts ``2.avi`` before ``10.avi``, whatever the case of the letters."""
     parts = re.split(r"(\d+)", name.casefold())
     return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in parts if part)
+
+
+def missing_numbers(names: Iterable[str]) -> list[range]:
+    """Numbers that a sequence of names lacks between its first and its last.
+
+    Parameters
+    ----------
+    names
+        Without their endings, in any order.
+
+    Returns
+    -------
+    list of range
+        Empty unless the names differ in one number only, and most of them count up by one:
+        other numbers (``0``, ``10``, ``20``; clock times) are no count that could have gaps.
+    """
+    keys = [natural_key(name) for name in names]
+    if len({len(key) for key in keys}) != 1:
+        return []
+    changing = [column for column in zip(*keys, strict=True) if len(set(column)) > 1]
+    if len(changing) != 1:
+        return []
+    numbers = sorted({part for _, part in changing[0] if isinstance(part, int)})
+    pairs = list(pairwise(numbers))
+    steps_of_one = sum(after - before == 1 for before, after in pairs)
+    if len(numbers) != len(keys) or 2 * steps_of_one <= len(pairs):
+        return []
+    return [range(before + 1, after) for before, after in pairs if after - before > 1]
 
 
 def children(folder: Path) -> list[Path]:

@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from napari_caltrig.formats.files import children, require_file, unreadable
+from napari_caltrig.formats.files import children, missing_numbers, require_file, unreadable
 from napari_caltrig.formats.frames import Image, LazyFrames, MovieFile, check_pixels, to_dask
 from napari_caltrig.formats.tiff_axes import frame_rate_of, frames_of
 from napari_caltrig.recording import FormatError
 
 SUFFIXES = {".tif", ".tiff", ".btf", ".tf8"}
 EXPECTED = "a TIFF movie of one channel and one plane"
+GAPS_SHOWN = 4  # of the numbers of a folder's files, in a note
 
 
 def is_tiff_name(name: str) -> bool:
@@ -37,7 +38,8 @@ def open_tiff(path: Path) -> MovieFile:
     ----------
     path
         A file (classic, BigTIFF, ImageJ, OME, ScanImage; compressed or not),
-        or a folder whose TIFFs, naturally sorted, hold one or many frames each.
+        or a folder whose TIFFs, naturally sorted, hold one or many frames each. Where
+        their numbers have gaps, ``unavailable`` says so.
 
     Raises
     ------
@@ -47,7 +49,9 @@ def open_tiff(path: Path) -> MovieFile:
     """
     frames, rate = _open_folder(path) if os.path.isdir(path) else _open_file(path)
     source = f"{path.name} (frame interval in its metadata)" if rate else "unknown"
-    return MovieFile(to_dask(frames), rate, clock_source=source)
+    gaps = _gaps_between(frames._files) if isinstance(frames, _TiffFolder) else ""
+    notes = {f"part of {path.name}": gaps} if gaps else {}
+    return MovieFile(to_dask(frames), rate, clock_source=source, unavailable=notes)
 
 
 class _ContiguousTiff(LazyFrames):
@@ -139,6 +143,19 @@ def _open_folder(folder: Path) -> tuple[LazyFrames, float | None]:
         _check_part(file, part, first, part.shape[0])
         counts.append(part.shape[0])
     return _TiffFolder(files, counts, first), rate
+
+
+def _gaps_between(files: list[Path]) -> str:
+    """What the user is told of numbers that the names of the files leave out; may be empty."""
+    gaps = missing_numbers(file.stem for file in files)
+    if not gaps:
+        return ""
+    shown = [f"{g[0]} to {g[-1]}" if len(g) > 1 else f"{g[0]}" for g in gaps[:GAPS_SHOWN]]
+    more = f" and {len(gaps) - GAPS_SHOWN} more gaps" if len(gaps) > GAPS_SHOWN else ""
+    return (
+        f"no file is numbered {', '.join(shown)}{more}: the others are joined without a break, so "
+        "times after a gap are too early if frames were lost there"
+    )
 
 
 def _check_part(file: Path, part: LazyFrames, model: LazyFrames, n_frames: int) -> None:

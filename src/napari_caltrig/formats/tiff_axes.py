@@ -32,21 +32,22 @@ def frames_of(path: Path, tif: Any, series: Any) -> int:
         If its pixels are in colour, or it has channels, planes or axes beside
         frames, Y and X.
     """
-    axes = {a: int(n) for a, n in zip(series.axes, series.shape, strict=True) if a not in "YX"}
-    axes = {a: n for a, n in axes.items() if n > 1}
-    if not series.axes.endswith("YX") or len(axes) > 1 or _is_other(tif, axes):
-        found = f"axes {series.axes} of lengths {tuple(int(n) for n in series.shape)}"
-        culprit = next((a for a in "SCZ" if a in axes), "")
+    lengths = tuple(int(n) for n in series.shape)
+    # Pairs, no dict: tifffile names every axis Q whose meaning it does not know.
+    axes = [(a, n) for a, n in zip(series.axes, lengths, strict=True) if a not in "YX" and n > 1]
+    if not series.axes.endswith("YX") or len(axes) > 1 or any(_is_other(tif, *a) for a in axes):
+        found = f"axes {series.axes} of lengths {lengths}"
+        culprit = next((a for a in "SCZ" if a in dict(axes)), "")
         hint = ADVICE.get(culprit, "Save it as frames, Y, X only.")
         raise FormatError(path, "a TIFF movie of one channel and one plane", found, hint)
-    return next(iter(axes.values()), 1)
+    return axes[0][1] if axes else 1
 
 
-def _is_other(tif: Any, axes: dict[str, int]) -> bool:
+def _is_other(tif: Any, axis: str, length: int) -> bool:
     """Whether the one long axis is known to be something else than frames."""
-    if "Z" in axes:  # a plain ImageJ stack calls its frames slices; a hyperstack means it
+    if axis == "Z":  # a plain ImageJ stack calls its frames slices; a hyperstack means it
         return not (tif.is_imagej and not tif.imagej_metadata.get("hyperstack"))
-    return "S" in axes or 1 < axes.get("C", 1) <= MAX_CHANNELS
+    return axis == "S" or (axis == "C" and length <= MAX_CHANNELS)
 
 
 def frame_rate_of(tif: Any) -> float | None:
