@@ -2,12 +2,21 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from napari_caltrig import FormatError
-from napari_caltrig.weights import SHIPPED, ModelCard, list_models, load_model, save_model
+from napari_caltrig.weights import (
+    SHIPPED,
+    ModelCard,
+    check_new_model,
+    list_models,
+    load_model,
+    save_model,
+    user_models_folder,
+)
 
 
 @pytest.fixture
@@ -42,6 +51,57 @@ def test_an_unknown_model_names_the_known_ones(card):
     save_model(card, {})
     with pytest.raises(FormatError, match=r"Known models: .*mine"):
         load_model("nothing", "transients")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        " ",
+        "..",
+        "a/b",
+        "a\\b",
+        "a:b",
+        "a?",
+        "a\n",
+        "a\0",
+        " a",
+        "a.pth",
+        "a.safetensors",
+        "a" * 300,
+    ],
+)
+def test_names_that_make_no_file_are_refused(name, tmp_path):
+    with pytest.raises(ValueError, match="name"):
+        check_new_model(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["gru", "compact", "onset", "Compact"])
+def test_names_of_shipped_models_are_for_those_made_anew(name, tmp_path):
+    with pytest.raises(ValueError, match="comes with the plugin"):
+        check_new_model(name, tmp_path)
+    check_new_model(name, tmp_path, anew=True)
+
+
+def test_a_name_and_folder_that_can_be_leave_no_trace(tmp_path):
+    check_new_model("mouse 1.v2", tmp_path / "new" / "models")
+    check_new_model("Mäuse-1")
+    assert not list(tmp_path.iterdir())
+    assert not user_models_folder().exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "models"):
+        with pytest.raises(ValueError, match="Choose another folder"):
+            check_new_model("mine", folder)
+
+
+def test_a_model_that_a_shipped_one_hides_is_not_listed_twice(card):
+    path = save_model(replace(card, name="gru"), {"w": np.zeros(1)})
+    assert [c.name for c in list_models("transients")].count("gru") == 1
+    assert load_model("gru", "transients")[0].version != "1"
+    assert load_model(path, "transients")[0].version == "1"
 
 
 def test_a_broken_card_hides_only_itself(card, tmp_path):

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from napari_caltrig.cells.labelled import LabelledField
+from napari_caltrig.cells.labelled import LabelledField, median_diameter
 from napari_caltrig.cells.results import CellProbabilities, footprints_from_probabilities
 from napari_caltrig.cells.rois import Candidates
 from napari_caltrig.cells.scoring import matched_cells, score_cells
 from napari_caltrig.recording import Footprints
 
 HELD_OUT = 0.25  # of the width of a field, where there are too few fields to keep some back
+FAIR_SHARE = (0.1, 0.5)  # of a field's cells: less says little of a score, more leaves few
+LEAST_LEARNED, FEWEST_LEARNED = 0.25, 2  # of a field's cells, and cells
 FIELDS_TO_HOLD = 3  # from so many fields on, whole ones are held out
 EVERY = 5
 THRESHOLDS = np.round(np.arange(0.1, 0.91, 0.05), 2)
@@ -43,39 +47,93 @@ class FieldPart:
 
 
 def split_fields(fields: Sequence[LabelledField]) -> list[FieldPart]:
-    """Say what is held out: whole fields, or a side of each field."""
-    if len(fields) >= FIELDS_TO_HOLD:
-        chosen = {i for i in range(len(fields)) if i % EVERY == EVERY - 1} or {len(fields) - 1}
+    """Say what is held out: whole fields, or a side of each field.
+
+    Of fields without cells nothing is held out: there would be nothing to find.
+
+    Raises
+    ------
+    ValueError
+        If no part of the fields has a fair share of the cells, or too few cells to measure.
+    """
+    labelled = [i for i, field in enumerate(fields) if _columns_of_cells(field).size]
+    if len(labelled) >= FIELDS_TO_HOLD:
+        chosen = set(labelled[EVERY - 1 :: EVERY] or labelled[-1:])
         return [
             FieldPart(f, slice(0, f.cells.shape[1]) if i in chosen else None)
             for i, f in enumerate(fields)
         ]
-    parts = []
-    for field in fields:
-        width = field.cells.shape[1]
-        n = max(round(HELD_OUT * width), 1)
-        sides = [slice(0, n), slice(width - n, width)]
-        counts = [int(FieldPart(field, s).held_out(field.cells).sum()) for s in sides]
-        total = len(field.cells)
-        # The richer side, unless next to nothing would be left to learn from.
-        side = int(np.argmax(counts)) if max(counts) < 0.7 * total else int(np.argmin(counts))
-        parts.append(FieldPart(field, sides[side]))
+    diameter = median_diameter(fields)
+    parts = [FieldPart(field, _side_to_hold(field, diameter)) for field in fields]
+    if all(part.held is None for part in parts):
+        names = ", ".join(field.name for field in fields)
+        raise ValueError(
+            f"{names}: the cells lie too close together from left to right to learn from some and "
+            "score on others: accept or draw cells further left or right, too, or learn from "
+            "three fields or more"
+        )
     return parts
 
 
+def _side_to_hold(field: LabelledField, diameter: float) -> slice | None:
+    """Columns at one side with a fair share of the cells; None where no side has one."""
+    width = field.cells.shape[1]
+    x = _columns_of_cells(field)
+
+    def share(side: slice) -> float:
+        return float(np.mean((x >= side.start) & (x < side.stop)))
+
+    def is_fair(side: slice) -> bool:
+        # What touches the held-out side is not learned from.
+        learned = np.sum((x < side.start - diameter) | (x >= side.stop + diameter))
+        enough = learned >= max(LEAST_LEARNED * len(x), FEWEST_LEARNED)
+        return bool(enough) and FAIR_SHARE[0] <= share(side) <= FAIR_SHARE[1]
+
+    n = max(round(HELD_OUT * width), 1)
+    quarters = [side for side in (slice(0, n), slice(width - n, width)) if is_fair(side)]
+    if quarters:
+        return max(quarters, key=share)
+    # The cells lie in a part of the field: a quarter of them is cut off, where there is a gap.
+    ranked = []
+    for left, right in pairwise(x):
+        reach = min(right - left, diameter) / 2
+        for side in (slice(0, math.ceil(left + reach)), slice(math.floor(right - reach), width)):
+            if is_fair(side):
+                off = round(abs(share(side) - HELD_OUT), 1)
+                ranked.append(((off, -reach, side.stop - side.start), side))
+    return min(ranked, key=lambda each: each[0])[1] if ranked else None
+
+
+def _columns_of_cells(field: LabelledField) -> NDArray[np.float64]:
+    """Where the centres lie from left to right, ascending, in pixels; (cells,)."""
+    x = field.cells.centroids()[:, 1]
+    return np.sort(x[np.isfinite(x)])
+
+
 def cut_to(field: LabelledField, columns: slice) -> LabelledField:
-    """The part of a field between two columns, with the cells centred there."""
+    """The part of a field between two columns, with the cells centred there.
 
-    def cells(footprints: Footprints) -> Footprints:
-        height, width = footprints.shape
-        chosen = FieldPart(field, slice(*columns.indices(width)[:2])).held_out(footprints)
-        index = np.arange(height * width).reshape(height, width)[:, columns]
-        csr = footprints.to_csr()[np.flatnonzero(chosen)].tocsc()[:, index.ravel()]
-        return Footprints(csr.tocsr(), (index.shape[0], index.shape[1]))
+    What reaches into it of other cells is unsure.
+    """
+    height, width = field.cells.shape
+    index = np.arange(height * width).reshape(height, width)[:, columns]
+    part = FieldPart(field, slice(*columns.indices(width)[:2]))
 
-    unsure = None if field.unsure is None else cells(field.unsure)
-    movie = field.movie[:, :, columns]
-    return replace(field, movie=movie, cells=cells(field.cells), unsure=unsure)
+    def cut(footprints: Footprints, centred: bool) -> sparse.csr_array:
+        rows = np.flatnonzero(part.held_out(footprints) == centred)
+        csr = footprints.to_csr()[rows].tocsc()[:, index.ravel()].tocsr()
+        return csr[np.flatnonzero(np.diff(csr.indptr))]
+
+    unsure = [cut(field.cells, centred=False)]
+    if field.unsure is not None:
+        unsure += [cut(field.unsure, centred=here) for here in (True, False)]
+    shape = (index.shape[0], index.shape[1])
+    return replace(
+        field,
+        movie=field.movie[:, :, columns],
+        cells=Footprints(cut(field.cells, centred=True), shape),
+        unsure=Footprints(sparse.vstack(unsure, format="csr"), shape),
+    )
 
 
 def best_threshold(

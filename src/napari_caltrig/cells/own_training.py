@@ -6,15 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_caltrig.cells.calibration import refit_calibration
-from napari_caltrig.cells.channels import N_STILL
-from napari_caltrig.cells.crops import VIEWS, channel_crop
-from napari_caltrig.cells.examples import N_RAYS, Example, View, targets
+from napari_caltrig.cells.crops import channel_crop
 from napari_caltrig.cells.finding import calibration_of, probability_steps
 from napari_caltrig.cells.held_out import (
     FieldPart,
@@ -25,19 +23,14 @@ from napari_caltrig.cells.held_out import (
     split_fields,
     split_scores,
 )
-from napari_caltrig.cells.inference import (
-    NETWORK_DIAMETER,
-    compact_input,
-    load_network,
-    network_factor,
-)
-from napari_caltrig.cells.labelled import LabelledField, at_scale, median_diameter
+from napari_caltrig.cells.inference import load_network
+from napari_caltrig.cells.labelled import LabelledField, median_diameter
 from napari_caltrig.cells.losses import compact_loss
+from napari_caltrig.cells.own_examples import views
 from napari_caltrig.cells.paper_training import PAPER_MODELS, PaperConfig, paper_training_steps
-from napari_caltrig.cells.resampling import Resampler
 from napari_caltrig.cells.results import CellProbabilities, with_confidence
 from napari_caltrig.steps import Progress, Step, Steps, run
-from napari_caltrig.weights import ModelCard, load_model, save_model
+from napari_caltrig.weights import ModelCard, check_new_model, load_model, save_model
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,6 +65,11 @@ class OwnConfig:
     learning_rate: float = 3e-4
     seed: int = 0
 
+    @property
+    def saved_name(self) -> str:
+        """Name of the model's files."""
+        return self.name or f"{Path(self.base).stem}-own"
+
 
 def train_on_own(
     fields: Sequence[LabelledField],
@@ -85,7 +83,7 @@ def train_on_own(
     ----------
     fields
         Movies or images with their cells. From three fields on every fifth, at least one, is
-        held out to score; else the quarter of each field that is richest in cells on one side.
+        held out to score; else a side of each field with a fair share of its cells.
     config
         How.
     folder
@@ -98,12 +96,14 @@ def train_on_own(
     Path
         The ``.safetensors`` file. ``scores`` of its card: precision, recall and F1 (IoU 0.5) on
         what was held out, before and after; ``training["learned"]``: ``"network and
-        confidence"``, ``"confidence"`` alone or ``"nothing"``, whichever holds best there.
+        confidence"``, ``"confidence"`` alone or ``"nothing"``, whichever holds best there, the
+        least on ties (networks of Apthorpe et al.: ``"network and outlines"`` or ``"nothing"``).
 
     Raises
     ------
     ValueError
-        If there are too few cells.
+        If there are too few cells, they lie too close together to hold some out, or the model
+        cannot be saved under this name or there.
     """
     return run(own_training_steps(fields, config or OwnConfig(), folder), progress)
 
@@ -112,55 +112,63 @@ def own_training_steps(
     fields: Sequence[LabelledField], config: OwnConfig, folder: Path | None = None
 ) -> Steps[Path]:
     """Do what `train_on_own` does, as a generator of steps."""
+    check_new_model(config.saved_name, folder)
     diameter = median_diameter(fields)
-    card, tensors = load_model(config.base, "cells")
-    name = config.name or f"{Path(config.base).stem}-own"
     parts = split_fields(fields)
-    if card.architecture in PAPER_MODELS:
-        return (yield from _paper_steps(parts, config, card, name, folder))
-    before = []
-    for part in parts:
-        before.append((yield from _probabilities(part.field, config.base, diameter)))
-    network = yield from _optimize(config, parts, before)
-    learned = {k: v.detach().cpu().numpy() for k, v in network.state_dict().items()}
-    trained = replace(
-        card,
-        name=name,
+    card, tensors = load_model(config.base, "cells")
+    paper = card.architecture in PAPER_MODELS
+    scored = [part for part in parts if part.held is not None] if paper else parts
+    before = yield from _searched(scored, config.base, diameter)
+    nothing = _Way("nothing", tensors, card, split_scores(scored, before, card.threshold))
+    settings: OwnConfig | PaperConfig = config
+    if paper:
+        settings = PaperConfig(
+            model=card.architecture,
+            name=config.saved_name,
+            base=config.base,
+            seed=config.seed,
+            n_steps=config.n_steps,
+            learning_rate=1e-3,
+            diameter=diameter,
+        )
+        learned = yield from _paper_ways(parts, settings)
+    else:
+        learned = yield from _compact_ways(parts, before, config, card, tensors)
+    # What few cells teach can do harm: kept is what holds on cells that nothing was learned from,
+    # and of what holds alike, what changes least.
+    best = max([nothing, *learned], key=lambda way: way.score["F1"])
+    training: dict[str, Any] = {
+        "base": card.name,
+        "base_sha256": card.sha256,
+        "fields": [part.field.name for part in parts],
+        "held_out": described_parts(parts),
+        "cell_diameter_px": round(diameter, 2),
+        **asdict(settings),
+        "learned": best.name,
+    }
+    if "outlines" in best.card.training:
+        training["outlines"] = best.card.training["outlines"]
+    if best.score["F1"] == 0:
+        training["note"] = _none_found(best.score["cells"])
+        yield Step(config.n_steps, config.n_steps, training["note"])
+    own = replace(
+        best.card,
+        name=config.saved_name,
         version="1",
         description=f"{card.name}, gone on learning from your own cells.",
         licence="",
         seed=config.seed,
-        training={
-            "base": card.name,
-            "base_sha256": card.sha256,
-            "fields": [part.field.name for part in parts],
-            "held_out": described_parts(parts),
-            "cell_diameter_px": round(diameter, 2),
-            **asdict(config),
-        },
-        scores={},
-    )
-    after = []
-    with TemporaryDirectory() as making:  # no half-finished model in the menus
-        path = str(save_model(trained, learned, Path(making)))
-        for part in parts:
-            after.append((yield from _probabilities(part.field, path, diameter)))
-    ways = [
-        _Way.refitted("network and confidence", parts, after, learned, card),
-        _Way.refitted("confidence", parts, before, tensors, card),
-        _Way("nothing", tensors, card, split_scores(parts, before, card.threshold)),
-    ]
-    # What few cells teach can do harm: kept is what holds on cells that nothing was learned from.
-    best = max(ways, key=lambda way: way.score["F1"])
-    scores = {"held out, before": ways[-1].score, "held out, after": best.score}
-    own = replace(
-        trained,
-        threshold=best.card.threshold,
-        calibration=best.card.calibration,
-        training={**trained.training, "learned": best.name},
-        scores=scores,
+        training=training,
+        scores={"held out, before": nothing.score, "held out, after": best.score},
     )
     return save_model(own, best.tensors, folder)
+
+
+def _none_found(n_cells: float) -> str:
+    return (
+        f"none of the {n_cells} cells that were held out is found, before or after: see whether "
+        "they can be seen in this movie, and whether they were drawn in it"
+    )
 
 
 @dataclass(frozen=True)
@@ -195,39 +203,60 @@ class _Way:
         return cls(name, tensors, own, split_scores(parts, surer, threshold))
 
 
-def _paper_steps(
-    parts: Sequence[FieldPart], config: OwnConfig, card: ModelCard, name: str, folder: Path | None
-) -> Steps[Path]:
-    splits: dict[str, list[LabelledField]] = {"training": [], "test": []}
+def _compact_ways(
+    parts: Sequence[FieldPart],
+    before: Sequence[CellProbabilities],
+    config: OwnConfig,
+    card: ModelCard,
+    tensors: Mapping[str, NDArray[Any]],
+) -> Steps[list[_Way]]:
+    """Confidence alone, and with the network."""
+    network = yield from _optimize(config, parts, before)
+    learned = {k: v.detach().cpu().numpy() for k, v in network.state_dict().items()}
+    with TemporaryDirectory() as making:  # no half-finished model in the menus
+        path = save_model(replace(card, name="learned"), learned, Path(making))
+        after = yield from _searched(parts, str(path), before[0].diameter)
+    return [
+        _Way.refitted("confidence", parts, before, tensors, card),
+        _Way.refitted("network and confidence", parts, after, learned, card),
+    ]
+
+
+def _paper_ways(parts: Sequence[FieldPart], config: PaperConfig) -> Steps[list[_Way]]:
+    """The network with the outlines that suit it."""
+    assert config.diameter is not None
+    training = []
     for part in parts:
-        field, held = part.field, part.held
-        if held is None or part.all_held:
-            splits["training" if held is None else "test"].append(field)
-            continue
-        rest = slice(held.stop, None) if held.start == 0 else slice(0, held.start)
-        splits["training"].append(cut_to(field, rest))
-        splits["test"].append(cut_to(field, held))
-    paper = PaperConfig(
-        model=card.architecture,
-        name=name,
-        base=config.base,
-        seed=config.seed,
-        n_steps=config.n_steps,
-        learning_rate=1e-3,
-    )
-    return (yield from paper_training_steps(splits, paper, folder))
+        if part.held is None:
+            training.append(part.field)
+        elif not part.all_held:
+            left = part.held.start == 0
+            rest = slice(part.held.stop, None) if left else slice(0, part.held.start)
+            training.append(cut_to(part.field, rest))
+    held = [part for part in parts if part.held is not None]
+    with TemporaryDirectory() as making:
+        path = yield from paper_training_steps({"training": training}, config, Path(making))
+        card, learned = load_model(path, "cells")
+        after = yield from _searched(held, str(path), config.diameter)
+    score = split_scores(held, after, card.threshold)
+    return [_Way("network and outlines", learned, card, score)]
 
 
-def _probabilities(field: LabelledField, model: str, diameter: float) -> Steps[CellProbabilities]:
-    return (
-        yield from probability_steps(
+def _searched(
+    parts: Sequence[FieldPart], model: str, diameter: float
+) -> Steps[list[CellProbabilities]]:
+    """What a model says of the whole fields."""
+    results = []
+    for field in (part.field for part in parts):
+        result = yield from probability_steps(
             field.movie,
             frame_rate=field.frame_rate,
             diameter=diameter,
             model=model,
             device="cpu",
         )
-    )
+        results.append(result)
+    return results
 
 
 def _optimize(
@@ -235,8 +264,8 @@ def _optimize(
 ) -> Steps[nn.Module]:
     import torch
 
-    views = [
-        _views(part, result) for part, result in zip(parts, known, strict=True) if not part.all_held
+    examples = [
+        views(part, result) for part, result in zip(parts, known, strict=True) if not part.all_held
     ]
     rng = np.random.default_rng([config.seed, 17])
     threads = torch.get_num_threads()
@@ -254,8 +283,8 @@ def _optimize(
         )
         recent: list[float] = []
         for i in range(config.n_steps):
-            chosen = rng.integers(len(views), size=config.batch)
-            crops = [channel_crop(rng, config.crop_px, views[k]) for k in chosen]
+            chosen = rng.integers(len(examples), size=config.batch)
+            crops = [channel_crop(rng, config.crop_px, examples[k]) for k in chosen]
             size = min(c[0].shape[-1] for c in crops), min(c[0].shape[-2] for c in crops)
             inputs, wanted = (
                 torch.from_numpy(np.stack([_even(c, size) for c in each]))
@@ -278,77 +307,3 @@ def _even(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float
     """Cut to one size, a multiple of 8: crops of a narrow field may be turned."""
     side = min(size) // 8 * 8
     return np.ascontiguousarray(image[..., :side, :side])
-
-
-def _views(part: FieldPart, result: CellProbabilities) -> dict[View, tuple[Any, ...]]:
-    """Inputs and targets of one field, as `training.channel_crop` takes them."""
-    summary = result.summary
-    scaled = Resampler(result.shape, network_factor(result.diameter))
-    shape = (scaled.resized[0], scaled.resized[1])
-    channels, valid = compact_input(summary, shape)
-    labels = _Labels.of(at_scale(part.field.cells, shape, summary.offset))
-    maps, weight = targets(cast("Example", labels), "all")
-    weight[~valid] = 0
-    if part.field.unsure is not None and len(part.field.unsure):
-        hidden = at_scale(part.field.unsure, shape, summary.offset).any(axis=0)
-        weight[hidden & (labels.cells == 0)] = 0
-    if part.held is not None:
-        scale = shape[1] / part.field.cells.shape[1]
-        # What touches the held-out side is left out, too.
-        low = max(round(part.held.start * scale - NETWORK_DIAMETER), 0)
-        high = round(part.held.stop * scale + NETWORK_DIAMETER)
-        weight[:, low:high] = 0
-        maps[4][:, low:high] = 0
-    still = channels.copy()
-    still[N_STILL:] = 0
-    radii = np.concatenate([np.zeros((1, N_RAYS), np.float32), labels.radii])
-    wanted = np.concatenate([maps, weight[None]]).astype(np.float16)
-    units = radii / np.float32(NETWORK_DIAMETER)
-    # Which cells fire nobody has said: activity alone is not trained.
-    inputs = {"all": channels, "active": channels, "still": still}
-    return {view: (inputs[view].astype(np.float16), wanted, units) for view in VIEWS}
-
-
-@dataclass(frozen=True, eq=False)
-class _Labels:
-    """What `examples.targets` needs to know of a field."""
-
-    cells: NDArray[np.int32]
-    centres: NDArray[np.float64]
-    sizes: NDArray[np.float64]
-    radii: NDArray[np.float32]
-
-    def seen(self, view: View) -> NDArray[np.bool_]:
-        """All cells are to be found."""
-        return np.ones(len(self.sizes), bool)
-
-    @classmethod
-    def of(cls, masks: NDArray[np.bool_]) -> _Labels:
-        """From masks (cells, Y, X); the nearer centre owns shared pixels."""
-        masks = masks[masks.any(axis=(1, 2))]
-        shape = masks.shape[1:]
-        cells, nearest = np.zeros(shape, np.int32), np.full(shape, np.inf)
-        y, x = np.indices(shape)
-        centres = np.zeros((len(masks), 2))
-        for i, mask in enumerate(masks):
-            rows, columns = np.nonzero(mask)
-            centres[i] = rows.mean(), columns.mean()
-            distance = np.hypot(y - centres[i, 0], x - centres[i, 1])
-            closer = mask & (distance < nearest)
-            nearest[closer], cells[closer] = distance[closer], i + 1
-        sizes = 2 * np.sqrt(masks.sum(axis=(1, 2)) / np.pi)
-        return cls(cells, centres, sizes, _radii(masks, centres))
-
-
-def _radii(masks: NDArray[np.bool_], centres: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Distance from the centre to the mask's edge in 16 directions, (cells, 16) in pixels."""
-    from scipy import ndimage
-
-    angle = np.arange(N_RAYS) * 2 * np.pi / N_RAYS
-    reach = np.arange(0, 1.5 * NETWORK_DIAMETER, 0.25)
-    radii = np.zeros((len(masks), N_RAYS), np.float32)
-    for i, (mask, (cy, cx)) in enumerate(zip(masks, centres, strict=True)):
-        y, x = cy + np.outer(np.sin(angle), reach), cx + np.outer(np.cos(angle), reach)
-        on = ndimage.map_coordinates(mask.astype(np.float32), [y, x], order=1) > 0.5
-        radii[i] = np.where(on.all(axis=1), reach[-1], np.argmin(on, axis=1) * 0.25)
-    return radii

@@ -26,7 +26,7 @@ from napari_caltrig.cells.summary import Summary, summary_steps
 from napari_caltrig.cells.wand import wand_image
 from napari_caltrig.recording import Footprints
 from napari_caltrig.steps import Progress, Step, Steps, run
-from napari_caltrig.weights import ModelCard, save_model
+from napari_caltrig.weights import ModelCard, check_new_model, save_model
 
 if TYPE_CHECKING:
     from torch import nn
@@ -132,6 +132,13 @@ def train_on_folder(
     -------
     Path
         The ``.safetensors`` file; its card holds parameters and scores.
+
+    Raises
+    ------
+    FormatError
+        If it is no such folder.
+    ValueError
+        If the model cannot be saved under this name or there, or there are too few cells.
     """
     return run(folder_training_steps(folder, config, models), progress)
 
@@ -150,7 +157,13 @@ def paper_training_steps(
     """Train on ``splits["training"]``, tune on ``"validation"``, score on ``"test"``.
 
     Without validation fields the outlines are tuned on the training fields; the card says so.
+
+    Raises
+    ------
+    ValueError
+        If the model cannot be saved under this name or there, or there are too few cells.
     """
+    check_new_model(config.saved_name, models)
     training = splits["training"]
     diameter = config.diameter or median_diameter(training)
     prepared: dict[str, list[PaperField]] = {}
@@ -197,6 +210,10 @@ def learning_steps(
         outliners = yield from _outliners(network, prepared["test"])
         found = [o.cells(parameters) for o in outliners]
         scores["test fields"] = mean_scores(found, *_truth(prepared["test"]))
+        if scores["test fields"]["pooled_F1"] == 0:
+            note = "no cell of the test fields is found: see whether they can be seen there"
+            described = {**described, "training": {**described["training"], "note": note}}
+            yield Step(config.n_steps, config.n_steps, note)
     tensors = {k: v.detach().cpu().numpy() for k, v in network.state_dict().items()}
     return save_model(_card(config, parameters, described, scores), tensors, models)
 

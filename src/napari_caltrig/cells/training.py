@@ -15,7 +15,7 @@ from napari_caltrig.cells.examples import N_RAYS, Example, View, make_example, t
 from napari_caltrig.cells.inference import NETWORK_DIAMETER
 from napari_caltrig.cells.losses import compact_loss
 from napari_caltrig.steps import Progress, Step, Steps, run
-from napari_caltrig.weights import ModelCard, save_model
+from napari_caltrig.weights import ModelCard, check_new_model, save_model
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -116,7 +116,13 @@ def train(
     Returns
     -------
     Path
-        The ``.safetensors`` file.
+        The ``.safetensors`` file. In the user's model folder it is found by this path alone: its
+        name is that of a shipped model.
+
+    Raises
+    ------
+    ValueError
+        If there is no such network, or nothing can be saved there.
     """
     return run(training_steps(config, folder), progress)
 
@@ -124,6 +130,7 @@ def train(
 def training_steps(config: TrainingConfig, folder: Path | None = None) -> Steps[Path]:
     """Do what `train` does, as a generator of steps."""
     TrainingConfig.default(config.model)
+    check_new_model(config.model, folder, anew=True)
     if config.model in PAPER_MODELS:
         return (yield from _paper_steps(config, folder))
     total = config.n_examples + config.n_steps + config.n_test + config.n_calibration

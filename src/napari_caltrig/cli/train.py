@@ -19,6 +19,7 @@ _folder = click.option(
     help="Where to save the model; your own model folder by default, so that menus list it.",
 )
 _seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+_overwrite = click.option("--overwrite", is_flag=True, help="Replace a model of this name.")
 
 
 @click.group()
@@ -50,6 +51,7 @@ def train() -> None:
 @click.option("--resume", is_flag=True, help="Go on where an interrupted training ended.")
 @_seed
 @_folder
+@_overwrite
 def transients(
     sources: tuple[Path, ...],
     architecture: str | None,
@@ -59,6 +61,7 @@ def transients(
     resume: bool,
     seed: int,
     folder: Path | None,
+    overwrite: bool,
 ) -> None:
     """Train a network that finds transients.
 
@@ -73,40 +76,37 @@ def transients(
         )
     if base and not sources:
         raise click.UsageError("--base needs --from")
+    if sources and not architecture:
+        usual = f"{Path(base or 'gru').stem}-own"
+    else:
+        usual = f"own-{architecture}" if sources else architecture or "gru"
+    chosen = name or usual
+    _check_model(chosen, folder, overwrite, anew=not (sources or name), resume=resume)
     changes = {} if steps is None else {"steps": steps}
-    common = {"seed": seed, "folder": folder, **changes}
+    options = {"name": chosen, "seed": seed, "folder": folder, **changes}
     with plain_errors(), progress_bar("Training") as show:
         if sources:
             begin = {"architecture": architecture} if architecture else {"base": base or "gru"}
-            path = _learn_own(sources, name, {**begin, **common}, show, resume)
+            path = _learn_own(sources, {**begin, **options}, show, resume)
         else:
             from napari_caltrig.transients.training import TrainingConfig
             from napari_caltrig.transients.training import train as run_training
 
-            chosen = architecture or "gru"
-            config = TrainingConfig.preset(chosen, **{"name": name or chosen, **common})
+            config = TrainingConfig.preset(architecture or "gru", **options)
             path = run_training(config, show, resume=resume)
-    click.echo(f"model written to {path}")
-    _print_scores(path)
+    _report(path, "transients")
 
 
 def _learn_own(
-    sources: tuple[Path, ...],
-    name: str | None,
-    options: dict[str, Any],
-    show: Progress,
-    resume: bool,
+    sources: tuple[Path, ...], options: dict[str, Any], show: Progress, resume: bool
 ) -> Path:
     from napari_caltrig.steps import run
     from napari_caltrig.training_data import read_labelled_steps
     from napari_caltrig.transients.own_training import OwnTrainingConfig, train_on_own
     from napari_caltrig.transients.tuning import TuningConfig, tune
 
-    config: OwnTrainingConfig | TuningConfig
-    if "architecture" in options:
-        config = OwnTrainingConfig(name=name or f"own-{options['architecture']}", **options)
-    else:
-        config = TuningConfig(name=name or f"{Path(options['base']).stem}-own", **options)
+    new = "architecture" in options
+    config = OwnTrainingConfig(**options) if new else TuningConfig(**options)
     data = run(read_labelled_steps(sources))
     n_cells, n_spans = sum(map(len, data)), sum(len(part.spans) for part in data)
     click.echo(f"learning from {n_spans} transients of {n_cells} cells")
@@ -124,24 +124,47 @@ def _learn_own(
     required=True,
     help="Where to save the model.",
 )
-def onsets(batches: int | None, seed: int, folder: Path) -> None:
+@_overwrite
+def onsets(batches: int | None, seed: int, folder: Path, overwrite: bool) -> None:
     """Train anew the shipped network that places the onsets of transients.
 
     It learns from simulated traces how far from the true onset the networks
     for transients are.
     """
     from napari_caltrig.transients.onset_training import OnsetTrainingConfig, train_onsets
+    from napari_caltrig.transients.onsets import MODEL
 
+    _check_model(MODEL, folder, overwrite, anew=True)
     changes = {} if batches is None else {"batches": batches}
     with plain_errors(), progress_bar("Training") as show:
         path = train_onsets(OnsetTrainingConfig(seed=seed, folder=folder, **changes), show)
+    _report(path, "onsets")
+
+
+def _check_model(
+    name: str, folder: Path | None, overwrite: bool, *, anew: bool = False, resume: bool = False
+) -> None:
+    """Refuse a model that cannot or must not be written, before any work is done."""
+    from napari_caltrig.transients.learning import unfinished_path
+    from napari_caltrig.weights import check_new_model, model_path
+
+    try:
+        check_new_model(name, folder, anew=anew)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    # What goes on has been allowed to replace it when it was begun.
+    goes_on = resume and unfinished_path(name, folder).is_file()
+    path = model_path(name, folder)
+    if path.exists() and not overwrite and not goes_on:
+        raise click.UsageError(f"{path} exists already; give --overwrite to replace it")
+
+
+def _report(path: Path, kind: Kind) -> None:
+    from napari_caltrig.weights import is_shipped, load_model
+
     click.echo(f"model written to {path}")
-    _print_scores(path, "onsets")
-
-
-def _print_scores(path: Path, kind: Kind = "transients") -> None:
-    from napari_caltrig.weights import load_model
-
+    if is_shipped(path.stem) and kind != "onsets":
+        click.echo(f"use it by this path: {path.stem} alone means the shipped model")
     for line in load_model(path, kind)[0].described_scores():
         click.echo(line)
 
@@ -152,7 +175,8 @@ def _print_scores(path: Path, kind: Kind = "transients") -> None:
     default="compact",
     show_default=True,
     metavar="NAME",
-    help="compact, apthorpe-2016 or apthorpe-2016-2d; with --from also a model of your own.",
+    help="compact, apthorpe-2016 or apthorpe-2016-2d; with --from also a model of your own. --data "
+    "needs one of the last two.",
 )
 @click.option(
     "--from",
@@ -188,6 +212,7 @@ def _print_scores(path: Path, kind: Kind = "transients") -> None:
 )
 @_seed
 @_folder
+@_overwrite
 def cells(
     model: str,
     sources: tuple[Path, ...],
@@ -199,6 +224,7 @@ def cells(
     diameter: float | None,
     seed: int,
     folder: Path | None,
+    overwrite: bool,
 ) -> None:
     """Train a network that finds cells.
 
@@ -217,12 +243,18 @@ def cells(
         raise click.UsageError("--labels needs --from MOVIE")
     if examples and (data or sources):
         raise click.UsageError("--examples is for simulated fields")
+    if data is not None:
+        from napari_caltrig.cells.training import PAPER_MODELS
+
+        if model not in PAPER_MODELS:
+            raise click.UsageError(f"--data needs --model {' or '.join(PAPER_MODELS)}")
+    own, stem = bool(data or sources), Path(model).stem
+    _check_model(name or (f"{stem}-own" if own else stem), folder, overwrite, anew=not own)
     given = {"name": name, "n_steps": steps, "diameter": diameter, "n_examples": examples}
     changes = {key: value for key, value in given.items() if value is not None}
     with plain_errors(), progress_bar("Training") as show:
         path = _train_cells(model, sources, labels, data, {"seed": seed, **changes}, folder, show)
-    click.echo(f"model written to {path}")
-    _print_scores(path, "cells")
+    _report(path, "cells")
 
 
 def _train_cells(

@@ -118,7 +118,8 @@ class Footprints:
         dense = np.asarray(images)
         if dense.ndim != 3:
             raise ValueError(f"expected weight images (cells, Y, X), got shape {dense.shape}")
-        return cls(sparse.csr_array(dense.reshape(len(dense), -1)), dense.shape[1:], unit_ids)
+        flat = dense.reshape(len(dense), dense.shape[1] * dense.shape[2])
+        return cls(sparse.csr_array(flat), dense.shape[1:], unit_ids)
 
     def __len__(self) -> int:
         return int(self._csr.shape[0])

@@ -26,6 +26,7 @@ from napari_caltrig.weights import caltrig_checkpoint
 Kind = Literal["transients", "onsets", "cells"]
 
 SHIPPED = Path(__file__).parent
+_NOT_IN_FILE_NAMES = set('<>:"/\\|?*')  # on Windows; models go from one machine to another
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class ModelCard:
     sha256: str = ""
 
     def described_scores(self) -> list[str]:
-        """What was measured, a line each, and what of the base had to change for it."""
+        """What was measured, a line each, what of the base had to change for it, and a warning."""
         lines = []
         for what, score in self.scores.items():
             if isinstance(score, Mapping):
@@ -85,6 +86,8 @@ class ModelCard:
             lines.append(f"{what}: {score}")
         if "learned" in self.training:
             lines.append(f"learned: {self.training['learned']}")
+        if "note" in self.training:
+            lines.append(str(self.training["note"]))
         return lines
 
 
@@ -93,11 +96,83 @@ def user_models_folder() -> Path:
     return user_data_path("napari-caltrig", appauthor=False) / "models"
 
 
+def is_shipped(name: str) -> bool:
+    """Whether a shipped model has this name; some file systems tell no capitals from others."""
+    return name.casefold() in {path.stem.casefold() for path in SHIPPED.glob("*.safetensors")}
+
+
+def model_path(name: str, folder: Path | None = None) -> Path:
+    """Where the weights of a model lie or will lie.
+
+    Parameters
+    ----------
+    name
+        Of the model.
+    folder
+        The user's model folder by default.
+    """
+    return (user_models_folder() if folder is None else folder) / f"{name}.safetensors"
+
+
+def check_new_model(name: str, folder: Path | None = None, *, anew: bool = False) -> None:
+    """Refuse a model that could not be saved or found again, before it is trained.
+
+    Parameters
+    ----------
+    name
+        Of the model to be.
+    folder
+        Where to save it; the user's model folder by default. It need not exist yet, and nothing
+        is left in it.
+    anew
+        A shipped model is made anew, under its own name.
+
+    Raises
+    ------
+    ValueError
+        If the name cannot be that of a file or is a shipped model's, or if nothing can be
+        written there.
+    """
+    ending = Path(name).suffix
+    if (
+        not name.strip(" .")
+        or name != name.strip()
+        or not name.isprintable()
+        or set(name) & _NOT_IN_FILE_NAMES
+        or ending in (".safetensors", ".json", caltrig_checkpoint.SUFFIX)
+    ):
+        raise ValueError(
+            f"{name!r} cannot be the name of a model: give one that can be the name of a file, "
+            "of letters, digits, - and _, without an ending"
+        )
+    if is_shipped(name) and not anew:
+        raise ValueError(
+            f"{name!r} is the name of a model that comes with the plugin, which would always be "
+            "taken instead: give the new model another name"
+        )
+    path = model_path(name, folder)
+    try:
+        there = next(parent for parent in path.absolute().parents if parent.exists())
+        with TemporaryDirectory(prefix=".saving-", dir=there) as trying:
+            (Path(trying) / path.name).touch()
+    except OSError as error:
+        raise ValueError(
+            f"no model {name!r} can be saved in {path.parent}: {error.strerror}. "
+            "Choose another folder or name."
+        ) from error
+
+
 def list_models(kind: Kind) -> list[ModelCard]:
-    """All models of a kind, shipped ones first; unreadable cards are left out."""
+    """All models of a kind, shipped ones first.
+
+    Unreadable cards are left out, and models of the user's with the name of a shipped one, which
+    `load_model` takes instead.
+    """
     cards = []
     for folder in (SHIPPED, user_models_folder()):
         for path in sorted(folder.glob("*.json")):
+            if folder != SHIPPED and is_shipped(path.stem):
+                continue
             try:
                 card = _read_card(path)
             except FormatError:
@@ -177,13 +252,12 @@ def save_model(
     """
     from safetensors.numpy import save
 
-    folder = user_models_folder() if folder is None else folder
+    path = model_path(card.name, folder)
     content = save({k: np.ascontiguousarray(v) for k, v in tensors.items()})
     text = {**asdict(card), "sha256": hashlib.sha256(content).hexdigest()}
-    path = folder / f"{card.name}.safetensors"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".saving-", dir=folder) as making:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".saving-", dir=path.parent) as making:
             new = Path(making) / path.name
             new.write_bytes(content)
             new.with_suffix(".json").write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
