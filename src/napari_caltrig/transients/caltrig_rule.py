@@ -100,8 +100,9 @@ def caltrig_steps(
     tables = [empty_table()]
     for i, unit_id in enumerate(ids):
         trace, denoised = bridge_gaps(y[i : i + 1])[0], bridge_gaps(c[i : i + 1])[0]
-        snr = caltrig_snr(trace, rate, savgol, noise)
+        snr = np.nan_to_num(caltrig_snr(trace, rate, savgol, noise))  # 0/0 in a silent cell
         marked = _marked(trace, denoised, np.nan_to_num(s[i]), snr, interval, height, ratio)
+        marked &= np.isfinite(y[i])
         tables.append(_table_of(unit_id, trace, marked))
         if (i + 1) % _CELLS_PER_STEP == 0 or i + 1 == len(ids):
             yield Step(i + 1, len(ids), f"CalTrig's rule: {i + 1} of {len(ids)} cells")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,12 +21,9 @@ from napari_caltrig.transients.checks import (
     checked_traces,
     checked_unit_ids,
 )
-from napari_caltrig.transients.inputs import network_input
+from napari_caltrig.transients.inputs import network_input, usable_frames
 from napari_caltrig.transients.spans import spans_from_probabilities
 from napari_caltrig.weights import ModelCard, load_model
-
-if TYPE_CHECKING:
-    pass
 
 DEFAULT_MODEL = "gru"
 _CELLS_PER_STEP = 32
@@ -51,8 +48,8 @@ def detect_transients(
     ----------
     dff
         dF/F, shape (frames,) or (cells, frames), in any unit: a network looks
-        at a trace in sd of its own noise. NaN frames are gaps without
-        transients.
+        at a trace in sd of its own noise. Gaps (NaN) of more than 0.1 s hold
+        no transients, shorter ones are bridged.
     frame_rate
         Frames per second (Hz).
     c
@@ -156,7 +153,7 @@ def transient_probabilities(
     Returns
     -------
     ndarray
-        Shape (cells, frames), 0 to 1; 0 where `dff` is NaN and for constant
+        Shape (cells, frames), 0 to 1; 0 in gaps of more than 0.1 s and for constant
         traces. The probabilities of a cell do not depend on the other cells.
 
     Raises
@@ -251,7 +248,7 @@ def _probabilities(
             p = np.array(read, dtype=np.float32).reshape(len(read), -1)
             p[~seen.alive] = 0
             p = np.repeat(p, seen.frames_per_step, axis=1)[:, : y.shape[1]]
-        p[~np.isfinite(y[cells])] = 0
+        p[~usable_frames(y[cells], frame_rate)] = 0
         return p
 
     on_cpu = device == "cpu"

@@ -22,6 +22,7 @@ CHANNELS = (
     "large change",
 )
 MAX_RATE_HZ = 45.0
+BRIDGED_S = 0.1
 _BASELINE_WINDOW_S = 60.0
 _BASELINE_PERCENTILE = 10.0
 _CHANGE_S = 0.2  # how long the rise of a transient lasts
@@ -75,7 +76,9 @@ def network_input(
     rate = frame_rate / n
     y = average_frames(bridge_gaps(dff), n)
     n_cells, n_steps = y.shape
-    noise = noise_level(y)
+    # what bridges a gap has no noise and hardly changes
+    seen = average_frames(np.where(np.isfinite(dff), dff, np.nan), n)
+    noise = noise_level(seen)
     # a trace free of noise would be scaled to infinity: at least 0.2 % of its spread counts
     low, high = np.percentile(y, (2, 98), axis=1) if y.size else np.zeros((2, n_cells))
     noise = np.maximum(noise, 0.002 * (high - low))
@@ -93,7 +96,7 @@ def network_input(
         features[:, 3, 1:] = np.arcsinh(np.diff(scaled, axis=1) / noise)
         features[:, 4] = present[:, None]
     features[:, 5] = np.log2(rate / 20)
-    features[:, 6:] = _changes((y - baseline) / noise, rate)[:, :, None]
+    features[:, 6:] = _changes((seen - baseline) / noise, rate)[:, :, None]
     features[~alive] = 0
     return NetworkInput(features, n, alive)
 
@@ -117,6 +120,28 @@ def bridge_gaps(traces: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         known = np.flatnonzero(finite[i])
         y[i] = np.interp(np.arange(y.shape[1]), known, y[i, known]) if known.size else 0.0
     return y
+
+
+def usable_frames(traces: NDArray[np.floating[Any]], frame_rate: float) -> NDArray[np.bool_]:
+    """Frames where a transient may be: finite ones, and gaps (NaN, inf) of at most 0.1 s.
+
+    A dropped frame does not hide a rise, nor part it in two.
+
+    Parameters
+    ----------
+    traces
+        Shape (cells, frames).
+    frame_rate
+        Frames per second (Hz).
+    """
+    usable = np.isfinite(traces)
+    longest = max(round(BRIDGED_S * frame_rate), 1)
+    for i in np.flatnonzero(~usable.all(axis=1)):
+        edges = np.flatnonzero(np.diff(np.concatenate(([True], usable[i], [True]))))
+        for start, stop in edges.reshape(-1, 2).tolist():
+            if stop - start <= longest and start > 0 and stop < usable.shape[1]:
+                usable[i, start:stop] = True
+    return np.asarray(usable)
 
 
 def average_frames(traces: NDArray[np.float64], n: int) -> NDArray[np.float64]:
@@ -146,17 +171,30 @@ def _changes(z: NDArray[np.float64], rate: float) -> NDArray[np.float64]:
     The usual change is noise and background (1 for white noise), the frequent
     one is a percentile. For the large one, the size of the cell's own
     transients, the largest change of every 10 s is taken, and the upper
-    quartile of these: an artefact or two do not move it.
+    quartile of these: an artefact or two do not move it. NaN is left out.
     """
     lag = max(round(_CHANGE_S * rate), 1)
     change = z[:, lag:] - z[:, :-lag]
+    result = np.zeros((len(z), 3))
     if not change.size:
-        return np.zeros((len(z), 3))
-    usual = np.median(np.abs(change), axis=1) / (0.6745 * np.sqrt(2))
+        return result
     starts = np.arange(0, change.shape[1], max(round(_LARGEST_OF_S * rate), 1))
-    largest = np.maximum(np.maximum.reduceat(change, starts, axis=1), 0)
-    quantiles = np.percentile(change, 99, axis=1), np.percentile(largest, 75, axis=1)
-    return np.asarray(np.arcsinh(np.stack([usual, *quantiles], axis=1)))
+    largest = np.fmax.reduceat(change, starts, axis=1)
+    gaps = np.isnan(change).any(axis=1)
+    result[~gaps] = _sizes(change[~gaps], largest[~gaps])
+    for i in np.flatnonzero(gaps):
+        known, most = (row[np.isfinite(row)] for row in (change[i], largest[i]))
+        if known.size:
+            result[i] = _sizes(known[None], most[None])[0]
+    return np.asarray(np.arcsinh(result))
+
+
+def _sizes(change: NDArray[np.float64], largest: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Usual, frequent and large change, (cells, 3)."""
+    usual = np.median(np.abs(change), axis=1) / (0.6745 * np.sqrt(2))
+    frequent = np.percentile(change, 99, axis=1)
+    large = np.percentile(np.maximum(largest, 0), 75, axis=1)
+    return np.stack([usual, frequent, large], axis=1)
 
 
 def _scaled_to(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from napari_caltrig.transients.inputs import bridge_gaps, usable_frames
 from napari_caltrig.transients.rises import (
     amplitudes_and_ends,
     onsets_and_peaks,
+    run_starts,
     search_stops,
 )
 from napari_caltrig.transients.spans import COLUMNS
@@ -23,7 +26,7 @@ NO_RISES: Rises = (np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 def spans_from_rises(
     rises: Sequence[Rises],
-    dff: NDArray[np.float64],
+    dff: NDArray[np.floating[Any]],
     frame_rate: float,
     unit_ids: Iterable[int],
     *,
@@ -37,7 +40,7 @@ def spans_from_rises(
     rises
         Of each cell.
     dff
-        Shape (cells, frames), without gaps.
+        Shape (cells, frames); of a rise across a gap (NaN) of more than 0.1 s the last part counts.
     frame_rate
         Frames per second (Hz).
     unit_ids
@@ -51,13 +54,29 @@ def spans_from_rises(
         As of `spans_from_probabilities`; the probability is NaN.
     """
     tables = [empty_table()]
-    for unit_id, (first, last), y in zip(unit_ids, rises, dff, strict=True):
+    for unit_id, (first, last), y, known in zip(
+        unit_ids, rises, bridge_gaps(dff), usable_frames(dff, frame_rate), strict=True
+    ):
+        first, last = _between_gaps(first, last, known)
         if first.size:
-            stop = search_stops(first, last, y.size, frame_rate)
+            stop = search_stops(first, last, known, frame_rate)
             onset, peak = onsets_and_peaks(y, first, stop)
             amplitude, end = amplitudes_and_ends(y, onset, peak, frame_rate)
             tables.append(marks(unit_id, onset, peak, end, amplitude, method=method, model=model))
     return joined(tables)
+
+
+def _between_gaps(
+    first: NDArray[np.int64], last: NDArray[np.int64], known: NDArray[np.bool_]
+) -> Rises:
+    """The last part of each rise that lies in no gap; none of those that lie in one."""
+    if known.all():
+        return first, last
+    seen = np.append(-1, np.flatnonzero(known))
+    last = seen[np.searchsorted(seen, last, side="right") - 1]
+    first = np.maximum(first, run_starts(known, last))
+    kept = first <= last
+    return first[kept], last[kept]
 
 
 def marks(

@@ -31,7 +31,8 @@ def noise_level(traces: ArrayLike) -> NDArray[np.float64]:
     -------
     ndarray
         Shape (cells,), in the units of the trace; 0 for constant traces and
-        for those with fewer than two neighbouring finite frames.
+        for those with fewer than two finite frames. Where no two finite frames
+        are neighbours, steps reach over what is missing.
     """
     y = np.atleast_2d(np.asarray(traces, dtype=np.float64))
     if y.shape[1] < 2:
@@ -39,6 +40,8 @@ def noise_level(traces: ArrayLike) -> NDArray[np.float64]:
     noise = np.zeros(len(y))
     for i, trace in enumerate(y):
         steps = _informative_steps(trace)
+        if not steps.size:
+            steps = _informative_steps(trace[np.isfinite(trace)])
         if steps.size:
             noise[i] = 1.4826 * _median(np.abs(steps - _median(steps))) / np.sqrt(2)
     return noise
@@ -47,6 +50,8 @@ def noise_level(traces: ArrayLike) -> NDArray[np.float64]:
 def _informative_steps(trace: NDArray[np.float64]) -> NDArray[np.float64]:
     """Differences of successive frames, without those on a floor where there is one."""
     steps = np.diff(trace)
+    if not steps.size:
+        return steps
     flat = steps == 0
     if flat.mean() > _FLOOR_SHARE:
         resting = np.zeros(trace.size, dtype=bool)

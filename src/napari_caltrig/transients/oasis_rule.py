@@ -16,7 +16,7 @@ from napari_caltrig.transients.checks import (
     checked_traces,
     checked_unit_ids,
 )
-from napari_caltrig.transients.inputs import bridge_gaps
+from napari_caltrig.transients.inputs import bridge_gaps, usable_frames
 from napari_caltrig.transients.marking import (
     NO_RISES,
     Rises,
@@ -57,8 +57,8 @@ def detect_by_oasis(
     Parameters
     ----------
     dff
-        dF/F, shape (frames,) or (cells, frames). NaN frames are gaps without
-        transients.
+        dF/F, shape (frames,) or (cells, frames). Gaps (NaN) of more than 0.1 s
+        hold no transients, shorter ones are bridged.
     frame_rate
         Frames per second (Hz).
     c, s
@@ -118,15 +118,19 @@ def oasis_steps(
     tables = [empty_table()]
     for start in range(0, len(y), _CELLS_PER_STEP):
         part = slice(start, min(start + _CELLS_PER_STEP, len(y)))
-        filled = bridge_gaps(y[part])
-        sd = noise_level(filled)
+        filled, sd = (
+            bridge_gaps(y[part]),
+            noise_level(np.where(np.isfinite(y[part]), y[part], np.nan)),
+        )
         window = max(int(_BASELINE_WINDOW_S * rate), 1)
         above = filled - running_percentile(filled, _BASELINE_PERCENTILE, window)
-        rises = []
+        rises, usable = [], usable_frames(y[part], rate)
         for k, trace in enumerate(above):
-            tau = decay_time(trace, rate) if tau_decay_s is None else tau_decay_s
-            rises.append(_rises(trace, rate, tau, limit * sd[k], np.isfinite(y[start + k])))
-        tables.append(spans_from_rises(rises, filled, rate, ids[part], method="oasis", model=MODEL))
+            seen = trace[np.isfinite(y[start + k])]
+            tau = decay_time(seen, rate) if tau_decay_s is None else tau_decay_s
+            rises.append(_rises(trace, rate, tau, limit * sd[k], usable[k]))
+        found = spans_from_rises(rises, y[part], rate, ids[part], method="oasis", model=MODEL)
+        tables.append(found)
         yield Step(part.stop, len(y), f"OASIS: {part.stop} of {len(y)} cells")
     return joined(tables)
 
@@ -151,6 +155,8 @@ def decay_time(trace: ArrayLike, frame_rate: float) -> float:
         Seconds, between 0.1 and 3.
     """
     y = np.asarray(trace, dtype=np.float64)
+    if not y.size:
+        return SHORTEST_TAU_S
     y = y - y.mean()
     n_lags = min(max(int(LONGEST_TAU_S * frame_rate), 3), y.size - 1)
     if n_lags < 2:

@@ -63,11 +63,37 @@ def span_maxima(
 
 
 def search_stops(
-    first: NDArray[np.int64], last: NDArray[np.int64], n_frames: int, frame_rate: float
+    first: NDArray[np.int64],
+    last: NDArray[np.int64],
+    known: NDArray[np.bool_],
+    frame_rate: float,
 ) -> NDArray[np.int64]:
-    """Where the search for each peak ends: 0.1 s after the rise, or at the next one."""
+    """Where the search for each peak ends: 0.1 s after the rise, at the next one, or at a gap.
+
+    Parameters
+    ----------
+    first, last
+        Frames of each rise, both included.
+    known
+        Which frames are no gaps, shape (frames,).
+    frame_rate
+        Frames per second (Hz).
+    """
     reach = max(round(_PEAK_SEARCH_S * frame_rate), 1)
-    return np.asarray(np.minimum(last + 1 + reach, np.append(first[1:], n_frames)[: first.size]))
+    stop = np.minimum(last + 1 + reach, np.append(first[1:], known.size)[: first.size])
+    return np.asarray(np.minimum(stop, next_gaps(known, last)))
+
+
+def next_gaps(known: NDArray[np.bool_], frames: NDArray[np.int64]) -> NDArray[np.int64]:
+    """First frame after each of `frames` that is not known; the trace's length without one."""
+    gaps = np.append(np.flatnonzero(~known), known.size)
+    return np.asarray(gaps[np.searchsorted(gaps, frames, side="right")])
+
+
+def run_starts(known: NDArray[np.bool_], frames: NDArray[np.int64]) -> NDArray[np.int64]:
+    """First frame of the run of known frames that holds each of `frames`."""
+    gaps = np.append(-1, np.flatnonzero(~known))
+    return np.asarray(gaps[np.searchsorted(gaps, frames, side="right") - 1] + 1)
 
 
 def probable_onsets(

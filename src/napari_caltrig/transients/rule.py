@@ -19,7 +19,7 @@ from napari_caltrig.transients.checks import (
     checked_unit_ids,
     interval_in_frames,
 )
-from napari_caltrig.transients.inputs import bridge_gaps
+from napari_caltrig.transients.inputs import bridge_gaps, usable_frames
 from napari_caltrig.transients.marking import NO_RISES, Rises, empty_table, joined, spans_from_rises
 from napari_caltrig.transients.smoothing import (
     NoiseFilter,
@@ -65,8 +65,8 @@ def detect_by_rule(
     Parameters
     ----------
     dff
-        dF/F, shape (frames,) or (cells, frames). NaN frames are gaps without
-        transients.
+        dF/F, shape (frames,) or (cells, frames). Gaps (NaN) of more than 0.1 s
+        hold no transients, shorter ones are bridged.
     frame_rate
         Frames per second (Hz).
     c, s
@@ -172,8 +172,8 @@ def rule_steps(
     for start in range(0, len(y), _CELLS_PER_STEP):
         part = slice(start, min(start + _CELLS_PER_STEP, len(y)))
         rises = rule.rises(y[part], None if c is None else c[part], None if s is None else s[part])
-        filled, of_part = bridge_gaps(y[part]), ids[part].tolist()
-        tables.append(spans_from_rises(rises, filled, rate, of_part, method="rule", model=MODEL))
+        of_part = ids[part].tolist()
+        tables.append(spans_from_rises(rises, y[part], rate, of_part, method="rule", model=MODEL))
         yield Step(part.stop, len(y), f"Threshold rule: {part.stop} of {len(y)} cells")
     return joined(tables)
 
@@ -208,9 +208,9 @@ class Rule:
         """First and last frame of each rise of each cell."""
         y = bridge_gaps(dff)
         smooth = smoothed(y, self.frame_rate, self.savgol)
-        level = noise_of(y, smooth, self.frame_rate, self.savgol, self.noise)
+        level = noise_of(y, smooth, self.frame_rate, self.savgol, self.noise, np.isfinite(dff))
+        known = usable_frames(dff, self.frame_rate)
         snr = snr_of(smooth, level, self.frame_rate)
-        known = np.isfinite(dff)
         result = []
         for i in range(len(y)):
             lead = smooth[i]

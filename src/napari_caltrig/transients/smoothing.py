@@ -163,8 +163,9 @@ def noise_trace(
     traces, rate = checked_traces(dff), checked_rate(frame_rate)
     filled = bridge_gaps(traces)
     smooth = smoothed(filled, rate, savgol or SavGol())
-    level = noise_of(filled, smooth, rate, savgol or SavGol(), noise or NoiseFilter())
-    return np.where(np.isfinite(traces), level, np.nan)
+    known = np.isfinite(traces)
+    level = noise_of(filled, smooth, rate, savgol or SavGol(), noise or NoiseFilter(), known)
+    return np.where(known, level, np.nan)
 
 
 def snr_trace(
@@ -196,8 +197,9 @@ def snr_trace(
     traces, rate = checked_traces(dff), checked_rate(frame_rate)
     filled = bridge_gaps(traces)
     smooth = smoothed(filled, rate, savgol or SavGol())
-    level = noise_of(filled, smooth, rate, savgol or SavGol(), noise or NoiseFilter())
-    return np.where(np.isfinite(traces), snr_of(smooth, level, rate), np.nan)
+    known = np.isfinite(traces)
+    level = noise_of(filled, smooth, rate, savgol or SavGol(), noise or NoiseFilter(), known)
+    return np.where(known, snr_of(smooth, level, rate), np.nan)
 
 
 def smoothed(y: NDArray[np.float64], frame_rate: float, savgol: SavGol) -> NDArray[np.float64]:
@@ -213,17 +215,21 @@ def noise_of(
     frame_rate: float,
     savgol: SavGol,
     noise: NoiseFilter,
+    known: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """`noise_trace` of traces without gaps that have been smoothed already."""
+    """`noise_trace` of bridged traces that have been smoothed already.
+
+    What bridges a gap (where not `known`) is no noise: the window leaps over it.
+    """
     n_frames = y.shape[1]
     width = min(noise.frames(frame_rate), n_frames - 1 + n_frames % 2)
     residual = np.abs(y - smooth)
-    if noise.kind == "mean":
-        level = uniform_filter1d(residual, width, axis=1)
-    elif noise.kind == "max":
-        level = maximum_filter1d(residual, width, axis=1)
-    else:
-        level = running_median(residual, width)
+    level = _running(noise.kind, residual, width)
+    for i in np.flatnonzero(~known.all(axis=1)):
+        seen = np.flatnonzero(known[i])
+        if seen.size:
+            over = _running(noise.kind, residual[i : i + 1, seen], width)[0]
+            level[i] = np.interp(np.arange(n_frames), seen, over)
     window = savgol.frames(frame_rate)
     kept = 1 - savgol_coeffs(window, min(savgol.order, window - 1))[window // 2]
     level /= _half_normal(noise.kind, width) * np.sqrt(kept)
@@ -243,6 +249,14 @@ def snr_of(
     with np.errstate(over="ignore"):
         ratio = np.divide(above, level, out=np.zeros_like(above), where=level > 0)
     return np.where((level == 0) & (above > 0), np.inf, ratio)
+
+
+def _running(kind: NoiseKind, values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    if kind == "mean":
+        return np.asarray(uniform_filter1d(values, width, axis=1))
+    if kind == "max":
+        return np.asarray(maximum_filter1d(values, width, axis=1))
+    return running_median(values, width)
 
 
 def running_median(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:

@@ -17,7 +17,12 @@ from napari_caltrig.transients.checks import (
     checked_traces,
     checked_unit_ids,
 )
-from napari_caltrig.transients.inputs import average_frames, bridge_gaps, frames_per_step
+from napari_caltrig.transients.inputs import (
+    average_frames,
+    bridge_gaps,
+    frames_per_step,
+    usable_frames,
+)
 from napari_caltrig.transients.noise import noise_level
 from napari_caltrig.transients.onsets import around, shipped_locator
 from napari_caltrig.transients.rises import (
@@ -25,9 +30,11 @@ from napari_caltrig.transients.rises import (
     amplitudes_and_ends,
     find_rises,
     local_maxima,
+    next_gaps,
     onsets_and_peaks,
     probable_onsets,
     probable_peaks,
+    run_starts,
     search_stops,
     span_maxima,
 )
@@ -67,7 +74,8 @@ def spans_from_probabilities(
     probabilities
         That a frame is part of a rise, shape (frames,) or (cells, frames); NaN counts as 0.
     dff
-        The traces, same shape; NaN frames are bridged linearly.
+        The traces, same shape. No transient begins, rises or peaks in a gap (NaN) of more than
+        0.1 s; shorter ones are bridged linearly.
     frame_rate
         Frames per second (Hz).
     threshold
@@ -116,12 +124,14 @@ def spans_from_probabilities(
         raise ValueError(f"onsets are learned or by rule, not {onsets!r}")
     ids = checked_unit_ids(unit_ids, len(y))
     columns = []
-    for row, values in zip(p, y, strict=True):
-        one, trace = np.where(np.isnan(row), 0, row), bridge_gaps(values[None])[0]
-        cell = _rises(one, trace, rate, high, low_share, valley_share)
+    for row, values, known in zip(p, y, usable_frames(y, rate), strict=True):
+        trace = bridge_gaps(values[None])[0]
+        one = np.where(np.isnan(row) | ~known, 0, row)
+        cell = _rises(one, trace, known, rate, high, low_share, valley_share)
         if onsets == "learned":
-            _relocate(cell, one, trace, rate)
+            _relocate(cell, one, trace, known, rate)
         stop = np.append(cell.onset[1:], trace.size)[: cell.onset.size]
+        stop = np.minimum(stop, next_gaps(known, cell.peak))
         cell.peak = local_maxima(trace, cell.peak, cell.onset, stop)
         columns.append(_columns_of(cell, trace, rate, end_share))
     return _table(ids, columns, method, model)
@@ -142,6 +152,7 @@ _Columns = tuple[NDArray[Any], ...]
 def _rises(
     p: NDArray[np.floating[Any]],
     y: NDArray[np.float64],
+    known: NDArray[np.bool_],
     rate: float,
     high: float,
     low_share: float,
@@ -149,28 +160,33 @@ def _rises(
 ) -> _Rises:
     first, last = find_rises(p, high, low_share * high, valley_share)
     top = span_maxima(p, first, last + 1)
-    stop = search_stops(first, last, y.size, rate)
+    stop = search_stops(first, last, known, rate)
     early, late = probable_onsets(p, top, first, last)
     onset = np.clip(onsets_and_peaks(y, first, stop)[0], early, late)
     return _Rises(onset, probable_peaks(y, p, top, onset, stop), top)
 
 
 def _relocate(
-    cell: _Rises, p: NDArray[np.floating[Any]], y: NDArray[np.float64], rate: float
+    cell: _Rises,
+    p: NDArray[np.floating[Any]],
+    y: NDArray[np.float64],
+    known: NDArray[np.bool_],
+    rate: float,
 ) -> None:
     """Move onsets to where the shipped locator places them; order and peaks stay."""
     if not cell.onset.size:
         return
     n = frames_per_step(rate)
     trace, guess = average_frames(y[None], n), cell.onset // n
-    noise = float(noise_level(trace)[0])
+    noise = float(noise_level(average_frames(np.where(known, y, np.nan)[None], n))[0])
     moves = shipped_locator().offsets(
         around(trace[0], guess), noise, around(p[::n], guess), rate / n
     )
     step = (guess + moves) * n
     # within a step of several frames the rule has the say
     onset = np.clip(cell.onset, step, step + n - 1)
-    cell.onset = np.clip(onset, np.append(0, cell.peak[:-1] + 1), cell.peak)
+    first = np.maximum(np.append(0, cell.peak[:-1] + 1), run_starts(known, cell.onset))
+    cell.onset = np.clip(onset, first, cell.peak)
 
 
 def _columns_of(cell: _Rises, y: NDArray[np.float64], rate: float, end_share: float) -> _Columns:

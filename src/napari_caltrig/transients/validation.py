@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_caltrig.simulation.traces import TraceConfig, simulate_traces
 from napari_caltrig.transients.examples import simulate_cnmf
-from napari_caltrig.transients.inputs import network_input
+from napari_caltrig.transients.inputs import network_input, usable_frames
 from napari_caltrig.transients.labelled import LabelledTraces
 from napari_caltrig.transients.scoring import score_transients, usual_tolerance_s
 from napari_caltrig.transients.spans import spans_from_probabilities
@@ -145,7 +145,7 @@ def _f1(network: torch.nn.Module, part: ScoredTraces, threshold: float) -> float
     p = np.stack(read_probabilities(network, list(part.features)))
     p[~part.alive] = 0
     p = np.repeat(p, part.frames_per_step, axis=1)[:, : part.dff.shape[1]]
-    p[~np.isfinite(part.dff)] = 0
+    p[~usable_frames(part.dff, part.frame_rate)] = 0
     found = spans_from_probabilities(p, part.dff, part.frame_rate, threshold)
     row, onset = found["unit_id"].to_numpy(), found["onset"].to_numpy()
     found = found[~part.open_frames[row, onset]]
