@@ -95,6 +95,11 @@ def read_frames(movie: Any, frames: slice) -> NDArray[np.float32]:
     return np.asarray(block, dtype=np.float32)
 
 
+def may_miss(movie: Any) -> bool:
+    """Whether pixels of a movie may be missing: NaN or masked."""
+    return np.dtype(movie.dtype).kind == "f" or isinstance(movie, np.ma.MaskedArray)
+
+
 def unmasked(block: Any) -> NDArray[Any]:
     """Values of a part of a movie; NaN where it is a masked array and masked."""
     if not isinstance(block, np.ma.MaskedArray):

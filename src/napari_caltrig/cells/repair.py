@@ -14,7 +14,7 @@ MISSING = 0.5  # of a frame's pixels: it is no frame
 ROUGHER = 3.0  # times the usual difference of neighbouring pixels, or less than a third of it
 DARKER, BRIGHTER = 0.1, 1.0  # of the usual brightness, beyond what is usual
 WIDER = 3.0  # usual ranges of brightness that a frame may lie beyond the range
-ROWS = 4  # every so many rows are looked at
+ROWS = 8  # every so many rows are looked at
 ENOUGH_FRAMES = 20  # of a sample, to say what is usual
 MOST_UNUSUAL = 0.1  # of a sample: more, and it is how the movie looks
 
@@ -32,6 +32,8 @@ class FrameRepair:
         usual. They are repaired in place.
     n_frames
         Of the movie.
+    may_miss
+        Whether pixels may be missing: whole numbers never are.
 
     Attributes
     ----------
@@ -39,8 +41,8 @@ class FrameRepair:
         Frames for which the frame before stands in.
     """
 
-    def __init__(self, sample: Sequence[Frames], n_frames: int) -> None:
-        self._n_frames = n_frames
+    def __init__(self, sample: Sequence[Frames], n_frames: int, may_miss: bool = True) -> None:
+        self._n_frames, self._may_miss = n_frames, may_miss
         self.n_replaced = 0
         self._reference: Frames = np.zeros(sample[0].shape[1:], np.float32)
         self._before = self._reference
@@ -70,7 +72,7 @@ class FrameRepair:
             if not usable:
                 frame[:] = before
                 self.n_replaced += 1
-            elif not np.isfinite(frame).all():
+            elif self._may_miss and not np.isfinite(frame).all():
                 holes = ~np.isfinite(frame)
                 frame[holes] = before[holes]
                 self._n_missing += holes

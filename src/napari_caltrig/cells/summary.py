@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_caltrig.cells.background import has_background
-from napari_caltrig.cells.input import averaged_bins, checked_movie, frame_blocks, read_frames
+from napari_caltrig.cells.input import (
+    averaged_bins,
+    checked_movie,
+    frame_blocks,
+    may_miss,
+    read_frames,
+)
 from napari_caltrig.cells.motion import MotionEstimator, mean_of
 from napari_caltrig.cells.parallel import read_ahead
 from napari_caltrig.cells.repair import FrameRepair
@@ -118,7 +124,7 @@ def summary_steps(
     blocks = frame_blocks(movie)
     yield Step(0, len(blocks), "reading the movie")
     sample = _sample(movie)
-    repair = FrameRepair(sample, movie.shape[0])
+    repair = FrameRepair(sample, movie.shape[0], may_miss=may_miss(movie))
     remove = background == "one-photon" or (
         background == "auto" and has_background(mean_of(sample), diameter)
     )
