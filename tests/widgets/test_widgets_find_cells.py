@@ -4,11 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 
 from napari_caltrig import Footprints
 from napari_caltrig.cells import TraceRecipe
 from napari_caltrig.curation import RemoveMissedCells, SetMovieTraces, SetStatus
-from napari_caltrig.viewer import rois as roi_layer
+from napari_caltrig.viewer import rois as roi_cells
+from napari_caltrig.viewer.commands import add_layer_data
+from napari_caltrig.viewer.layers import layer_data
+from napari_caltrig.viewer.registry import register
+from napari_caltrig.viewer.sessions import Sessions, sessions_of
 
 pytestmark = pytest.mark.gui
 
@@ -24,11 +29,15 @@ def panel(viewer, workspace):
 def found(panel, qtbot):
     """The panel after it has looked at the movie."""
     panel.diameter.setValue(12)
+    search(panel, qtbot)
+    return panel
+
+
+def search(panel, qtbot):
     panel.job.button.click()
     assert panel.job.button.text() == "Cancel"
-    qtbot.waitUntil(lambda: panel.rois is not None, timeout=120_000)
-    qtbot.waitUntil(lambda: not panel.job.running)
-    return panel
+    qtbot.waitUntil(lambda: not panel.job.running, timeout=120_000)
+    assert panel.rois is not None
 
 
 def test_it_offers_the_movie_that_is_seen(panel):
@@ -103,13 +112,14 @@ def test_motion_that_was_found_is_taken_out_of_the_traces(viewer, workspace, fou
     session = workspace.session
     movie = viewer.layers["processed movie"]
     motion = np.ones((movie.data.shape[0], 2), np.float32)
-    moving = replace(found.editor.proposals.found.summary, motion=motion, n_corrected=5)
-    recipe = roi_layer.with_motion(TraceRecipe("weighted"), session, movie, moving)
-    assert recipe == TraceRecipe("weighted", motion=motion)
-    still = replace(moving, n_corrected=0)
-    assert roi_layer.with_motion(TraceRecipe(), session, movie, still) == TraceRecipe()
+    corrected = np.arange(len(motion)) < 5
+    moving = replace(found.editor.proposals.found.summary, motion=motion, corrected=corrected)
+    recipe = roi_cells.with_motion(TraceRecipe("weighted"), session, movie, moving)
+    assert recipe == TraceRecipe("weighted", motion=motion * corrected[:, None])
+    still = replace(moving, corrected=~corrected & corrected)
+    assert roi_cells.with_motion(TraceRecipe(), session, movie, still) == TraceRecipe()
     other = viewer.layers["max projection"]
-    assert roi_layer.with_motion(TraceRecipe(), session, other, moving) == TraceRecipe()
+    assert roi_cells.with_motion(TraceRecipe(), session, other, moving) == TraceRecipe()
 
 
 def test_accept_all_new_takes_what_no_cell_overlaps(workspace, found):
@@ -144,17 +154,17 @@ def test_overlap_is_measured_against_cells_that_count(workspace):
     session = workspace.session
     cells = session.recording.footprints
     rois = Footprints(cells.to_csr()[[0, 1]], cells.shape)
-    np.testing.assert_allclose(roi_layer.overlap_with_cells(rois, session), 1)
+    np.testing.assert_allclose(roi_cells.overlap_with_cells(rois, session), 1)
     session.do(SetStatus((0,), "rejected"))
-    overlap = roi_layer.overlap_with_cells(rois, session)
+    overlap = roi_cells.overlap_with_cells(rois, session)
     assert overlap[0] < 0.5
     assert overlap[1] == 1
-    assert roi_layer.overlap_with_cells(rois, None).tolist() == [0, 0]
+    assert roi_cells.overlap_with_cells(rois, None).tolist() == [0, 0]
 
 
 def test_closing_the_panel_lets_go_of_the_viewer(viewer, panel):
     panel.close()
-    ours = [f for f in viewer.mouse_drag_callbacks if "find_cells" in f.__module__]
+    ours = [f for f in viewer.mouse_drag_callbacks if "caltrig.widgets" in f.__module__]
     assert ours == []
 
 
@@ -208,6 +218,39 @@ def test_a_click_grows_a_cell_that_was_not_proposed(workspace, found):
     assert cell.confidence is None
 
 
+def test_growing_where_an_roi_is_selects_that_one(found):
+    roi = int(found.rois.unit_ids[0])
+    before = len(found.rois)
+    found.tools.choose("grow")
+    found.click(*centre_of(found, roi))
+    assert len(found.rois) == before
+    assert found.selected_rois == [roi]
+    assert f"ROI {roi} is here already" in found.summary.text()
+    assert not found.tools.undo.isEnabled()
+
+
+def test_merging_rois_that_do_not_touch_says_so(found):
+    found.select_rois(found.rois.unit_ids[:2].tolist())
+    found.tools.merge.click()
+    assert "2 pieces that do not touch" in found.summary.text()
+    found.tools.undo.click()
+    assert "do not touch" not in found.summary.text()
+
+
+def test_selected_rois_are_marked_in_the_image(viewer, found):
+    roi = int(found.rois.unit_ids[0])
+    found.select_rois([roi])
+    marks = viewer.layers["selected ROIs"]
+    own = viewer.layers["ROIs"].data == roi + 1
+    assert marks.data[own, 3].all()
+    found.table.sortByColumn(2, Qt.SortOrder.AscendingOrder)
+    assert found.selected_rois == []
+    assert not marks.data[..., 3].any()
+    found.select_rois([roi])
+    found.close()
+    assert "selected ROIs" not in viewer.layers
+
+
 def test_selected_rois_are_merged_and_split(found):
     pair = found.rois.unit_ids[:2].tolist()
     before = len(found.rois)
@@ -236,3 +279,121 @@ def test_clicks_are_the_workspaces_again_after_the_panel(viewer, workspace, foun
     assert link.click_tool is not None
     found.close()
     assert link.click_tool is None
+
+
+# Recordings and layers that come and go ---------------------------------------------
+
+
+@pytest.fixture
+def second_movie(viewer, workspace, found, tmp_path):
+    """The movie of another recording, of the same size, chosen for the next search."""
+    (tmp_path / "other").mkdir()
+    other = replace(workspace.session.recording, path=tmp_path / "other" / "mouse2.hdf5")
+    add_layer_data(viewer, layer_data(other, register(other)))
+    found.movie.setCurrentText("processed movie [1]")
+    assert len(workspace.sessions.all) == 2
+    return viewer.layers["processed movie [1]"]
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_until_another_search_is_done_rois_go_to_their_own_recording(
+    workspace, found, second_movie, qtbot, cancelled
+):
+    found.job.button.click()
+    if cancelled:
+        found.job.button.click()
+        qtbot.waitUntil(lambda: not found.job.running, timeout=60_000)
+    found.select_rois(found.rois.unit_ids[:2].tolist())
+    found.accept.click()
+    assert [len(s.curation.missed_cells) for s in workspace.sessions.all] == [2, 0]
+
+
+def test_clicks_are_borrowed_from_the_recording_that_was_searched(
+    workspace, found, second_movie, qtbot
+):
+    first, second = (workspace.sessions.link_of(s) for s in workspace.sessions.all)
+    found.tools.choose("grow")
+    assert first.click_tool is not None and second.click_tool is None
+    found.select_rois(found.rois.unit_ids[:1].tolist())
+    search(found, qtbot)
+    assert found.selected_rois == []  # they were ROIs of another movie
+    assert first.click_tool is None and second.click_tool is not None
+    second.click_tool(30.0, 30.0)
+    assert found.rois.at(30, 30)
+
+
+def test_clicks_are_borrowed_from_a_workspace_that_opens_later(viewer, recording, qtbot):
+    add_layer_data(viewer, layer_data(recording, register(recording)))
+    _, panel = viewer.window.add_plugin_dock_widget("napari-caltrig", "Find cells")
+    search(panel, qtbot)
+    panel.tools.choose("grow")
+    for _ in range(2):
+        sessions = Sessions(viewer)
+        sessions.scan()
+        link = sessions.link_of(sessions.all[0])
+        qtbot.waitUntil(lambda link=link: link.click_tool is not None)
+        # The cells of the session are known now.
+        qtbot.waitUntil(lambda: len(panel.new_rois) <= 2)
+        sessions.close()
+        assert sessions_of(viewer) is None
+        qtbot.waitUntil(lambda: panel.new_rois == panel.rois.unit_ids.tolist())
+        assert link.click_tool is None
+    panel.close()
+
+
+def test_another_tool_keeps_the_clicks_it_took(workspace, found, qtbot):
+    session = workspace.session
+    link = workspace.sessions.link_of(session)
+    found.tools.choose("grow")
+    wand = workspace.panel.missed.wand
+    wand.click()
+    session.do(SetStatus((0,), "rejected"))
+    qtbot.waitUntil(lambda: len(found.new_rois) > 0)
+    assert link.click_tool == workspace.panel.missed.grow
+
+
+def test_undo_in_the_workspace_is_seen(viewer, workspace, found, qtbot):
+    session = workspace.session
+    session.do(SetStatus((0, 2, 3), "rejected", "not a cell"))
+    qtbot.waitUntil(lambda: len(found.new_rois) >= 2)
+    new, colors = found.new_rois, viewer.layers["ROIs"].colormap.color_dict
+    found.select_rois(new[:1])
+    found.accept_new.click()
+    assert found.new_rois == []
+    session.undo()
+    qtbot.waitUntil(lambda: found.new_rois == new)
+    assert found.selected_rois == new[:1]
+    again = viewer.layers["ROIs"].colormap.color_dict
+    assert all(np.array_equal(colors[key], again[key]) for key in colors)
+    session.redo()
+    qtbot.waitUntil(lambda: found.new_rois == [])
+
+
+def test_a_closed_panel_follows_no_session(workspace, found):
+    followers = len(workspace.session.curation_changed)
+    found.close()
+    assert len(workspace.session.curation_changed) == followers - 1
+
+
+def test_a_renamed_movie_is_searched(viewer, panel, qtbot):
+    viewer.layers["processed movie"].name = "mine"
+    assert panel.movie.currentText() == "mine"
+    search(panel, qtbot)
+    viewer.layers["ROIs"].name = "theirs"
+    panel.editor.reject(panel.rois.unit_ids[:1].tolist())
+    assert "ROIs" not in viewer.layers
+
+
+def test_a_multiscale_movie_is_searched_at_full_size(viewer, panel, qtbot):
+    movie = viewer.layers["processed movie"].data
+    viewer.add_image([movie, movie[:, ::2, ::2]], multiscale=True, name="pyramid")
+    panel.movie.setCurrentText("pyramid")
+    search(panel, qtbot)
+    assert panel.rois.shape == movie.shape[1:]
+    assert viewer.layers["ROIs"].data.shape == movie.shape[1:]
+
+
+def test_images_are_shown_after_the_movie_is_gone(viewer, found):
+    viewer.layers.remove("processed movie")
+    found.images.boxes["mean image"].setChecked(True)
+    assert viewer.layers.index("mean image") == viewer.layers.index("ROIs") - 1

@@ -43,6 +43,19 @@ def test_labels_layers_and_files_are_offered(viewer, workspace, panel, tmp_path)
     assert panel.file.text() == "cells.zip"
 
 
+def test_renamed_and_multiscale_layers_are_learned_from(viewer, workspace, panel, qtbot):
+    movie = viewer.layers["processed movie"].data
+    pyramid = viewer.add_image([movie, movie[:, ::2, ::2]], multiscale=True, name="pyramid")
+    drawn = viewer.add_labels(workspace.session.recording.footprints.to_labels(0.5), name="drawn")
+    panel.movie.setCurrentText("pyramid")
+    panel.source.setCurrentText("layer: drawn")
+    pyramid.name, drawn.name = "movie of mine", "cells of mine"
+    assert panel.movie.currentText() == "movie of mine"
+    assert panel.source.currentText() == "layer: cells of mine"
+    trained(panel, qtbot)
+    assert "my-cells" in panel.result.text()
+
+
 def test_too_few_cells_are_one_message(workspace, panel, qtbot, monkeypatch):
     from napari_caltrig.viewer import work
 
@@ -62,4 +75,16 @@ def test_names_of_shipped_models_are_refused(panel, monkeypatch):
     panel.name.setText("compact")
     panel.job.button.click()
     assert "comes with the plugin" in said[0]
+    assert not panel.job.running
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_training(panel, monkeypatch, tmp_path):
+    from napari_caltrig.viewer import work
+
+    said = []
+    monkeypatch.setattr(work, "notify_error", lambda error: said.append(str(error)))
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
+    panel.job.button.click()
+    assert "no model 'my-cells' can be saved" in said[0]
     assert not panel.job.running

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 from psygnal import Signal
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from napari_caltrig.cells.finding import CellProbabilities
     from napari_caltrig.cells.proposals import Proposals
@@ -24,6 +25,8 @@ class RoiEditor:
     def __init__(self) -> None:
         self.proposals: Proposals | None = None
         self.rois: Footprints | None = None
+        self.message = ""
+        """What the person should know of the last change by hand."""
         self._threshold = 0.5
         self._past: list[Proposals] = []
         self._growing: NDArray | None = None
@@ -66,7 +69,7 @@ class RoiEditor:
         """Make one ROI of several; ValueError with fewer than two."""
         if self.rois is not None:
             changed, roi = self._started().merged(self.rois, chosen)
-            self._keep(changed, [roi])
+            self._keep(changed, [roi], _in_pieces(changed.own, roi))
 
     def split(self, chosen: Sequence[int]) -> None:
         """Divide one ROI in two; ValueError if it is not one, or too small."""
@@ -77,14 +80,22 @@ class RoiEditor:
             self._keep(changed, parts)
 
     def grow(self, y: float, x: float) -> None:
-        """Outline a cell at a point (pixels) that nobody proposed; ValueError if there is none."""
+        """Outline a cell at a point (pixels); ValueError if there is none.
+
+        An ROI that is there already is selected, and no second one made.
+        """
         from napari_caltrig.cells.proposals import growing_image
         from napari_caltrig.cells.wand import grow_cell
 
         proposals = self._started()
         if self._growing is None:
             self._growing = growing_image(proposals.found)
-        changed, roi = proposals.grown(grow_cell(self._growing, (y, x), proposals.found.diameter))
+        mask = grow_cell(self._growing, (y, x), proposals.found.diameter)
+        there = None if self.rois is None else same_roi(self.rois, mask)
+        if there is not None:
+            self._show([there], f"ROI {there} is here already; it is selected now.")
+            return
+        changed, roi = proposals.grown(mask)
         self._keep(changed, [roi])
 
     def undo(self) -> None:
@@ -98,12 +109,49 @@ class RoiEditor:
             raise ValueError("Find cells first.")
         return self.proposals
 
-    def _keep(self, changed: Proposals, select: list[int]) -> None:
+    def _keep(self, changed: Proposals, select: list[int], message: str = "") -> None:
         self._past.append(self._started())
         self.proposals = changed
-        self._show(select)
+        self._show(select, message)
 
-    def _show(self, select: list[int]) -> None:
+    def _show(self, select: list[int], message: str = "") -> None:
         if self.proposals is not None:
             self.rois = self.proposals.rois(self._threshold)
+            self.message = message
             self.changed.emit(select)
+
+
+def same_roi(rois: Footprints, mask: ArrayLike) -> int | None:
+    """The ROI that a mask outlines once more, None if there is none.
+
+    Parameters
+    ----------
+    rois
+        Those that are there.
+    mask
+        Shape (Y, X).
+
+    Returns
+    -------
+    int or None
+        Its id; it and the mask share more than `SAME_ROI` of their union.
+    """
+    from napari_caltrig.cells.proposals import SAME_ROI
+
+    inside = np.asarray(mask, bool).ravel()
+    if not len(rois):
+        return None
+    bodies = rois.binarized(0.5)
+    shared = bodies @ inside.astype(np.float32)
+    iou = shared / np.maximum(np.diff(bodies.indptr) + inside.sum() - shared, 1)
+    best = int(np.argmax(iou))
+    return int(rois.unit_ids[best]) if iou[best] > SAME_ROI else None
+
+
+def _in_pieces(rois: Footprints, roi: int) -> str:
+    """Says so if an ROI is not in one piece."""
+    from scipy.ndimage import label
+
+    crop = rois.crop(roi)
+    _, n_pieces = label(crop.weights > 0, np.ones((3, 3)))
+    return "" if n_pieces < 2 else f"ROI {roi} has {n_pieces} pieces that do not touch."

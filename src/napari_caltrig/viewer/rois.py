@@ -1,9 +1,9 @@
-"""The layer with the cells that a network proposes, and how they become missed cells."""
+"""ROIs that a network proposes beside the cells of a session, and how they become its cells."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from napari_caltrig.viewer.registry import tag_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari.layers import Image, Labels
+    from napari.layers import Image
     from numpy.typing import NDArray
 
     from napari_caltrig.cells import Summary, TraceRecipe
@@ -21,61 +21,10 @@ if TYPE_CHECKING:
     from napari_caltrig.recording import Footprints
     from napari_caltrig.session import Session
 
-ROIS = "ROIs"
-BELOW = "ROIs below the threshold"
-PROBABILITY = "cell probability"
 KNOWN_COLOR = (0.7, 0.7, 0.7, 0.5)
 OWN_COLOR = (1.0, 1.0, 1.0, 1.0)
-BELOW_COLOR = (0.9, 0.3, 0.25, 0.8)
 # Two footprints that share this part of the smaller one are the same cell.
 SAME_CELL = 0.5
-
-
-def show_rois(viewer: Any, movie: Image, rois: Footprints, table: pd.DataFrame) -> Labels:
-    """Show ROIs as labels (``id + 1``) over their movie, the new ones coloured by confidence.
-
-    Parameters
-    ----------
-    viewer
-        napari viewer or viewer model.
-    movie
-        The layer in which they were found.
-    rois
-        Proposed cells.
-    table
-        Of `roi_table`.
-
-    Returns
-    -------
-    Labels
-        The layer, new or updated.
-    """
-    features = table.reset_index().round({"confidence": 3, "overlap": 2})
-    return _show(viewer, movie, ROIS, rois, features, roi_colors(table))
-
-
-def show_below(
-    viewer: Any, movie: Image, below: Footprints, table: pd.DataFrame, *, visible: bool
-) -> None:
-    """Show candidates below the threshold with the reason; take them away if not `visible`.
-
-    Parameters
-    ----------
-    viewer, movie
-        See `show_rois`.
-    below, table
-        Candidates, and what `reasons_table` says of them.
-    visible
-        Whether they are wanted.
-    """
-    if visible and len(below):
-        active = viewer.layers.selection.active
-        colors = dict.fromkeys(table.index.tolist(), BELOW_COLOR)
-        features = table.reset_index().round({"confidence": 3})
-        _show(viewer, movie, BELOW, below, features, colors)
-        viewer.layers.selection.active = active
-    elif BELOW in viewer.layers:
-        viewer.layers.remove(BELOW)
 
 
 def roi_colors(table: pd.DataFrame) -> dict[int, tuple[float, ...]]:
@@ -89,81 +38,6 @@ def roi_colors(table: pd.DataFrame) -> dict[int, tuple[float, ...]]:
             table.index.tolist(), table["new"], table["origin"], colors, strict=True
         )
     }
-
-
-def _show(
-    viewer: Any,
-    movie: Image,
-    name: str,
-    rois: Footprints,
-    features: pd.DataFrame,
-    colors: dict[int, tuple[float, ...]],
-) -> Labels:
-    from napari.layers import Labels
-    from napari.utils.colormaps import DirectLabelColormap
-
-    # One type whatever the ids: napari draws nothing after a change of type.
-    labels = rois.to_labels(0.5).astype(np.uint16)
-    features = features.copy()
-    features.insert(0, "index", features["ROI"] + 1)
-    table: dict[int | None, Any] = {None: (0, 0, 0, 0), 0: (0, 0, 0, 0)}
-    table |= {roi + 1: color for roi, color in colors.items()}
-    for layer in viewer.layers:
-        if layer.name == name and isinstance(layer, Labels) and layer.data.shape == labels.shape:
-            layer.data = labels
-            layer.features = features
-            layer.colormap = DirectLabelColormap(color_dict=table)
-            return layer
-    layer = Labels(
-        labels,
-        name=name,
-        opacity=1.0,
-        features=features,
-        colormap=DirectLabelColormap(color_dict=table),
-        scale=movie.scale[-2:],
-        translate=movie.translate[-2:],
-        axis_labels=("y", "x"),
-    )
-    layer.contour = 1
-    viewer.add_layer(layer)
-    return layer
-
-
-def show_image(viewer: Any, movie: Image, name: str, image: NDArray[Any], *, visible: bool) -> None:
-    """Show an image of the field below the ROIs, or take it away.
-
-    Parameters
-    ----------
-    viewer, movie
-        See `show_rois`.
-    name
-        Of the layer.
-    image
-        Shape (Y, X).
-    visible
-        Whether it is wanted.
-    """
-    from napari.layers import Image
-
-    from napari_caltrig.viewer.layers import contrast_limits
-
-    if name in viewer.layers:
-        viewer.layers.remove(name)
-    if not visible:
-        return
-    probable = name == PROBABILITY
-    layer = Image(
-        image,
-        name=name,
-        scale=movie.scale[-2:],
-        translate=movie.translate[-2:],
-        colormap="magma" if probable else "gray",
-        contrast_limits=(0, 1) if probable else contrast_limits(image),
-        axis_labels=("y", "x"),
-    )
-    active = viewer.layers.selection.active
-    viewer.layers.insert(viewer.layers.index(movie) + 1, layer)
-    viewer.layers.selection.active = active
 
 
 def overlap_with_cells(rois: Footprints, session: Session | None) -> NDArray[np.float64]:
@@ -238,7 +112,7 @@ def with_motion(recipe: TraceRecipe, session: Session, movie: Image, seen: Summa
     tag = tag_of(movie)
     shown = session.recording.movie
     own = tag is not None and session.recording.movies.get(tag["name"]) is shown
-    return replace(recipe, motion=seen.motion) if own and seen.n_corrected else recipe
+    return replace(recipe, motion=seen.motion_taken_out) if own and seen.n_corrected else recipe
 
 
 def accept_rois(

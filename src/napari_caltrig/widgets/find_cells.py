@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
@@ -17,31 +15,37 @@ from qtpy.QtWidgets import (
 )
 from superqt import QLabeledDoubleSlider
 
-from napari_caltrig.viewer import rois as roi_layer
+from napari_caltrig.viewer import rois as roi_cells
 from napari_caltrig.viewer.commands import show_workspace
 from napari_caltrig.viewer.links import LetGo, Links
 from napari_caltrig.viewer.roi_editing import RoiEditor
-from napari_caltrig.viewer.sessions import sessions_of
+from napari_caltrig.viewer.roi_layers import RoiLayers
 from napari_caltrig.widgets.docking import TabbedPanel
 from napari_caltrig.widgets.image_choice import ImageChoice
 from napari_caltrig.widgets.job import JobRow
+from napari_caltrig.widgets.later import Later
+from napari_caltrig.widgets.layer_menu import LayerMenu, data_of, is_movie
 from napari_caltrig.widgets.model_menu import ModelMenu
+from napari_caltrig.widgets.movie_session import MovieSession
 from napari_caltrig.widgets.movie_traces import MovieTracesForm
 from napari_caltrig.widgets.parts import attempt, button, note
 from napari_caltrig.widgets.popup import PopupButton
+from napari_caltrig.widgets.roi_clicks import RoiClicks
 from napari_caltrig.widgets.roi_table import RoiTable
 from napari_caltrig.widgets.roi_tools import RoiTools
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pandas as pd
+    from napari.layers import Image
     from qtpy.QtGui import QCloseEvent
 
     from napari_caltrig.cells import TraceRecipe
+    from napari_caltrig.cells.finding import CellProbabilities
     from napari_caltrig.recording import Footprints
     from napari_caltrig.session import Session
     from napari_caltrig.steps import Steps
-    from napari_caltrig.viewer.link import ViewerLink
 
 _SLIDER_MS = 60
 _BELOW = "Show what was rejected, and why"
@@ -60,8 +64,8 @@ class FindCells(TabbedPanel):
         super().__init__()
         self._viewer = napari_viewer
         self.editor = RoiEditor()
-        self._movie: Any = None
-        self._layer: Any = None
+        self._layers = RoiLayers(napari_viewer)
+        self._source = MovieSession(napari_viewer, self)
         self._build_choices()
         self.job = JobRow("Find cells", self._make_steps, self._finish)
         self.threshold = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
@@ -83,30 +87,28 @@ class FindCells(TabbedPanel):
         self.table = RoiTable()
         self.summary = note("Choose a movie or an image and press “Find cells”.")
         self._build_layout()
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(_SLIDER_MS)
+        self._later = Later(_SLIDER_MS, self)
         self._links = Links(
-            (napari_viewer.layers.events.inserted, self._list_movies),
-            (napari_viewer.layers.events.removed, self._list_movies),
             (self.model.currentIndexChanged, self._show_threshold),
-            (self.threshold.valueChanged, self._timer.start),
-            (self._timer.timeout, self._apply_threshold),
+            (self.threshold.valueChanged, self._move_threshold),
             (self.editor.changed, self._show_rois),
             (self.images.changed, self._show_image),
             (self.below.toggled, self._show_below),
-            (self.tools.tool_changed, self._set_tool),
+            (self.table.selection_changed, self._mark),
+            (self._source.changed, self._refresh),
             (self.traces.changed, self._choose_traces),
             (self.traces_button.menu().aboutToShow, self._show_traces),
         )
-        napari_viewer.mouse_drag_callbacks.append(self._on_mouse)
-        self._list_movies()
+        self._clicks = RoiClicks(napari_viewer, self._layers, self._source, self.tools, self.click)
+        self._links.add(self.tools.tool_changed, self._clicks.choose)
         self._show_threshold()
         self.setMinimumWidth(360)
         self._let_go = LetGo(
             self.job.stop,
             self._links.disconnect,
-            partial(_forget_callback, napari_viewer.mouse_drag_callbacks, self._on_mouse),
+            self.movie.disconnect_all,
+            self._clicks.end,
+            self._source.disconnect_all,
         )
         self.destroyed.connect(self._let_go)
         self._enable()
@@ -114,7 +116,7 @@ class FindCells(TabbedPanel):
     # Building ----------------------------------------------------------------
 
     def _build_choices(self) -> None:
-        self.movie = QComboBox()
+        self.movie = LayerMenu(self._viewer, is_movie)
         self.movie.setToolTip("A movie (frames, y, x) or a single image")
         self.diameter = QDoubleSpinBox()
         self.diameter.setRange(0, 500)
@@ -157,32 +159,14 @@ class FindCells(TabbedPanel):
         layout.addWidget(self.table, 1)
         layout.addLayout(row)
 
-    def _list_movies(self, event: Any = None) -> None:
-        from napari.layers import Image
-
-        current = self.movie.currentText()
-        names = [
-            layer.name
-            for layer in self._viewer.layers
-            if isinstance(layer, Image) and layer.data.ndim in (2, 3) and not layer.rgb
-        ]
-        # The movie that is seen is the one that is meant.
-        names.sort(key=lambda n: (self._viewer.layers[n].data.ndim, self._viewer.layers[n].visible))
-        names.reverse()
-        self.movie.clear()
-        self.movie.addItems(names)
-        if current in names:
-            self.movie.setCurrentText(current)
-
     # Finding -----------------------------------------------------------------
 
     def _make_steps(self) -> Callable[[], Steps[Any]] | None:
-        name = self.movie.currentText()
-        if not name:
+        movie = self.movie.layer
+        if movie is None:
             raise ValueError("There is no movie or image to look at: open one first.")
-        self._movie = self._viewer.layers[name]
-        data = self._movie.data
-        session = self._session()
+        data = data_of(movie)
+        session = self._source.of(movie)
         rate = None if session is None else session.clock.frame_rate
         diameter = self.diameter.value() or None
         model = self.model.currentData()
@@ -190,15 +174,22 @@ class FindCells(TabbedPanel):
         def steps() -> Steps[Any]:
             from napari_caltrig.cells import probability_steps
 
-            return (
-                yield from probability_steps(data, frame_rate=rate, diameter=diameter, model=model)
+            found = yield from probability_steps(
+                data, frame_rate=rate, diameter=diameter, model=model
             )
+            return movie, found
 
         return steps
 
-    def _finish(self, found: Any) -> None:
-        self.images.offer(found)
+    def _finish(self, result: tuple[Image, CellProbabilities]) -> None:
+        """Go over to the movie that was searched: until now, all was about the last one."""
+        movie, found = result
+        self.table.clearSelection()
+        self._source.follow(movie)
+        self._layers.begin(movie)
+        self._clicks.follow()
         self.editor.start(found, self.threshold.value())
+        self.images.offer(found)
 
     def _enable(self) -> None:
         there = self.editor.proposals is not None
@@ -209,6 +200,9 @@ class FindCells(TabbedPanel):
     def _show_threshold(self, *_: Any) -> None:
         if self.model.card is not None:
             self.threshold.setValue(self.model.card.threshold)
+
+    def _move_threshold(self, *_: Any) -> None:
+        self._later("threshold", self._apply_threshold)
 
     def _apply_threshold(self) -> None:
         self.editor.set_threshold(self.threshold.value())
@@ -221,24 +215,45 @@ class FindCells(TabbedPanel):
         return self.editor.rois
 
     def _show_rois(self, select: list[int]) -> None:
-        proposals, rois = self.editor.proposals, self.editor.rois
-        if rois is None or proposals is None:
+        if self.rois is None:
             return
         self._enable()
         self._show_traces()
-        table = roi_layer.roi_table(rois, self._session(), proposals)
-        self._layer = roi_layer.show_rois(self._viewer, self._movie, rois, table)
-        self.table.set_table(table)
+        table = self._table()
+        self._layers.show_rois(self.rois, table)
+        self._show_table(table)
         self._show_below()
-        estimated = "" if self.diameter.value() else ", estimated: if it looks wrong, set it above"
-        self.summary.setText(
-            f"{len(table)} ROIs, {int((table['new'] == 'new').sum())} of them new; coloured by "
-            "confidence (yellow: sure), grey over known cells, white by hand. "
-            f"Cell diameter {proposals.found.diameter:.1f} px{estimated}. "
-            f"The movie: {proposals.found.summary.treatment()}"
-        )
         if select:
             self.select_rois(select)
+
+    def _refresh(self) -> None:
+        """Show what is known of the same ROIs now: cells have come or gone, or their session."""
+        self._clicks.follow()
+        if self.rois is not None:
+            table = self._table()
+            self._layers.recolor(table)
+            self._show_table(table)
+
+    def _table(self) -> pd.DataFrame:
+        assert self.rois is not None
+        return roi_cells.roi_table(self.rois, self._source.session, self.editor.proposals)
+
+    def _show_table(self, table: pd.DataFrame) -> None:
+        self.table.set_table(table)
+        self._mark()
+        assert self.editor.proposals is not None
+        found = self.editor.proposals.found
+        estimated = "" if self.diameter.value() else ", estimated: if it looks wrong, set it above"
+        self.summary.setText(
+            f"{self.editor.message} {len(table)} ROIs, {int((table['new'] == 'new').sum())} of "
+            "them new; coloured by confidence (yellow: sure), grey over known cells, white by "
+            f"hand. Cell diameter {found.diameter:.1f} px{estimated}. "
+            f"The movie: {found.summary.treatment()}".lstrip()
+        )
+
+    def _mark(self) -> None:
+        if self.rois is not None:
+            self._layers.mark(self.rois.select(self.selected_rois))
 
     def _show_below(self, *_: Any) -> None:
         from napari_caltrig.cells.proposals import reasons_table
@@ -248,7 +263,7 @@ class FindCells(TabbedPanel):
         below, reasons = self.editor.below()
         table = reasons_table(below, reasons)
         shown = self.below.isChecked()
-        roi_layer.show_below(self._viewer, self._movie, below, table, visible=shown)
+        self._layers.show_below(below, table, visible=shown)
         counts = table["reason"].value_counts()
         listed = ", ".join(f"{n} {reason}" for reason, n in counts.items()) or "nothing"
         self.below.setText(f"Show the {len(table)} rejected" if len(table) else _BELOW)
@@ -256,8 +271,7 @@ class FindCells(TabbedPanel):
 
     def _show_image(self, name: str, on: bool) -> None:
         if self.editor.proposals is not None:
-            image = self.images.image(name)
-            roi_layer.show_image(self._viewer, self._movie, name, image, visible=on)
+            self._layers.show_image(name, self.images.image(name), visible=on)
 
     # Clicks ------------------------------------------------------------------
 
@@ -291,12 +305,6 @@ class FindCells(TabbedPanel):
             below, _ = self.editor.below()
             self._accept(below.at(round(y), round(x))[:1], below)
 
-    def _set_tool(self, tool: str) -> None:
-        """With a session its clicks are lent to us; clicks that select stay with the ROI layer."""
-        link = self._link()
-        if link is not None:
-            link.click_tool = None if tool == "select" else self.click
-
     # Choosing ----------------------------------------------------------------
 
     @property
@@ -313,21 +321,6 @@ class FindCells(TabbedPanel):
         """Select ROIs in the table."""
         self.table.select(ids, add=add)
 
-    def _on_mouse(self, viewer: Any, event: Any) -> Any:
-        """Clicks while the ROI layer is the active one, or no workspace takes them."""
-        layer = self._layer
-        if layer is None or layer not in viewer.layers:
-            return
-        selecting = self.tools.tool == "select"
-        active = viewer.layers.selection.active == layer and layer.mode == "pan_zoom"
-        if (selecting and not active) or (not selecting and self._link() is not None):
-            return
-        add = any(str(m) in ("Shift", "Control") for m in event.modifiers)
-        y, x = layer.world_to_data(event.position)[-2:]
-        yield
-        if event.type != "mouse_move":
-            self.click(float(y), float(x), add=add)
-
     def _accept(self, chosen: list[int], rois: Footprints | None = None) -> None:
         from napari.utils.notifications import show_info
 
@@ -335,7 +328,7 @@ class FindCells(TabbedPanel):
         if rois is None or not chosen:
             show_info("No ROI is chosen.")
             return
-        session = self._session() or self._open_workspace()
+        session = self._source.session or self._open_workspace()
         if session is None:
             show_info(
                 "This movie belongs to no recording with a workspace; "
@@ -343,17 +336,17 @@ class FindCells(TabbedPanel):
             )
             return
         recipe = self._recipe(session)
-        unit_ids = attempt(lambda: roi_layer.accept_rois(session, rois, chosen, recipe))
+        unit_ids = attempt(lambda: roi_cells.accept_rois(session, rois, chosen, recipe))
         if unit_ids is not None:
             self._traces_chosen = False  # the session has it now
-            self._show_rois([])
+            self._source.settle()
             session.select(unit_ids)
 
     def _choose_traces(self) -> None:
         self._traces_chosen = True
 
     def _show_traces(self) -> None:
-        self.traces.show_recipe(self._recipe(self._session()))
+        self.traces.show_recipe(self._recipe(self._source.session))
 
     def _recipe(self, session: Session | None) -> TraceRecipe:
         """What the person chose, else what the session has; with the motion that was found."""
@@ -363,35 +356,17 @@ class FindCells(TabbedPanel):
         proposals = self.editor.proposals
         if session is None or proposals is None:
             return recipe
-        return roi_layer.with_motion(recipe, session, self._movie, proposals.found.summary)
-
-    def _session(self) -> Session | None:
-        sessions = sessions_of(self._viewer)
-        if sessions is None or self._movie is None:
-            return None
-        own = sessions.session_of(self._movie)
-        if own is not None:
-            return own
-        shape = tuple(self._movie.data.shape[-2:])
-        return next((s for s in sessions.all if s.recording.shape == shape), None)
-
-    def _link(self) -> ViewerLink | None:
-        session, sessions = self._session(), sessions_of(self._viewer)
-        return None if session is None or sessions is None else sessions.link_of(session)
+        movie = self._source.movie
+        return roi_cells.with_motion(recipe, session, movie, proposals.found.summary)
 
     def _open_workspace(self) -> Session | None:
         show_workspace(self._viewer)
-        return self._session()
+        return self._source.session
 
     # The end -----------------------------------------------------------------
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Let go of the viewer."""
-        self._set_tool("select")
+        self._layers.unmark()
         self._let_go()
         super().closeEvent(event)
-
-
-def _forget_callback(callbacks: list[Any], callback: Any) -> None:
-    if callback in callbacks:
-        callbacks.remove(callback)

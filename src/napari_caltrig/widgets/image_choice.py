@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
-from napari_caltrig.viewer.rois import PROBABILITY
+from napari_caltrig.viewer.roi_layers import PROBABILITY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QItemSelection, QItemSelectionModel, Qt
+from qtpy.QtCore import QItemSelection, QItemSelectionModel, Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QTableView, QWidget
 
 from napari_caltrig.viewer.rois import roi_table
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 class RoiTable(QTableView):
     """One row per ROI, the most confident first until the user sorts otherwise."""
+
+    selection_changed = Signal()
+    """Other rows are selected, or none after another sorting."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -33,6 +36,8 @@ class RoiTable(QTableView):
         for column, name in enumerate(self._rows.columns):
             # Napari's headers are bold, and one of them has the arrow of sorting.
             self.setColumnWidth(column, max(metrics.horizontalAdvance(name) + 34, 52))
+        self._rows.modelReset.connect(self.selection_changed)
+        self.selectionModel().selectionChanged.connect(lambda *_: self.selection_changed.emit())
 
     def set_table(self, table: pd.DataFrame) -> None:
         """Show another `roi_table`."""

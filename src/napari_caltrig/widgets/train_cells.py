@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtWidgets import (
-    QComboBox,
     QFileDialog,
     QFormLayout,
     QLineEdit,
@@ -19,9 +18,10 @@ from qtpy.QtWidgets import (
 
 from napari_caltrig.viewer.links import LetGo, Links
 from napari_caltrig.viewer.sessions import sessions_of
-from napari_caltrig.weights import list_models, load_model
+from napari_caltrig.weights import check_new_model, load_model
 from napari_caltrig.widgets.docking import TabbedPanel
 from napari_caltrig.widgets.job import JobRow
+from napari_caltrig.widgets.layer_menu import LayerMenu, data_of, is_labelled_image, is_movie
 from napari_caltrig.widgets.model_menu import ModelMenu, models
 from napari_caltrig.widgets.parts import note
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from napari_caltrig.steps import Steps
 
 _CELLS = "accepted cells of the recording"
-_LABELS = "layer: "
 _FILE = "file…"
 _FILES = "ImageJ regions or labels image (*.zip *.roi *.tif *.tiff *.npy)"
 
@@ -53,9 +52,11 @@ class TrainCells(TabbedPanel):
         super().__init__(parent)
         self._viewer = napari_viewer
         self._file: Path | None = None
-        self.movie = QComboBox()
+        self.movie = LayerMenu(napari_viewer, is_movie)
         self.movie.setToolTip("The movie or image in which the cells lie")
-        self.source = QComboBox()
+        self.source = LayerMenu(
+            napari_viewer, is_labelled_image, prefix="layer: ", before=[_CELLS], after=[_FILE]
+        )
         self.source.setToolTip(
             "Which cells: those you accepted (rejected ones count as background, unreviewed ones "
             "are left open), a Labels layer, or a file of regions"
@@ -76,14 +77,16 @@ class TrainCells(TabbedPanel):
             "A part of the field is held out; the model is scored there before and after."
         )
         self._build()
-        self._links = Links(
-            (napari_viewer.layers.events.inserted, self._list),
-            (napari_viewer.layers.events.removed, self._list),
-            (self.source.currentIndexChanged, self._show_source),
-        )
-        self._list()
+        self._links = Links((self.source.currentIndexChanged, self._show_source))
+        self._show_source()
         self.setMinimumWidth(380)
-        self.destroyed.connect(LetGo(self._links.disconnect, self.job.stop))
+        self._let_go = LetGo(
+            self._links.disconnect,
+            self.movie.disconnect_all,
+            self.source.disconnect_all,
+            self.job.stop,
+        )
+        self.destroyed.connect(self._let_go)
 
     def _build(self) -> None:
         self._form = QFormLayout()
@@ -101,18 +104,6 @@ class TrainCells(TabbedPanel):
 
     # Choices -----------------------------------------------------------------
 
-    def _list(self, *_: Any) -> None:
-        from napari.layers import Image, Labels
-
-        layers = list(reversed(self._viewer.layers))
-        movies = [x.name for x in layers if isinstance(x, Image) and x.data.ndim in (2, 3)]
-        movies = [n for n in movies if not self._viewer.layers[n].rgb]
-        movies.sort(key=lambda n: -self._viewer.layers[n].data.ndim)
-        labels = [_LABELS + x.name for x in layers if isinstance(x, Labels) and x.data.ndim == 2]
-        _refill(self.movie, movies)
-        _refill(self.source, [_CELLS, *labels, _FILE])
-        self._show_source()
-
     def _show_source(self, *_: Any) -> None:
         self._form.setRowVisible(self.file, self.source.currentText() == _FILE)
 
@@ -129,19 +120,14 @@ class TrainCells(TabbedPanel):
 
     def _session(self) -> Session | None:
         sessions = sessions_of(self._viewer)
-        name = self.movie.currentText()
-        if sessions is None or name not in self._viewer.layers:
-            return None
-        return sessions.session_of(self._viewer.layers[name])
+        movie = self.movie.layer
+        return None if sessions is None or movie is None else sessions.session_of(movie)
 
     # Training ----------------------------------------------------------------
 
     def _make_steps(self) -> Callable[[], Steps[Path]]:
         name = self.name.text().strip()
-        if not name or Path(name).name != name:
-            raise ValueError("Give the new model a name that can be the name of a file.")
-        if name in {card.name for card in list_models("cells") if card.licence}:
-            raise ValueError(f"“{name}” is the name of a model that comes with the plugin.")
+        check_new_model(name)
         make_field = self._field()
         base, n_steps = self.base.currentData(), self.steps.value()
         self.result.setText("")
@@ -160,11 +146,11 @@ class TrainCells(TabbedPanel):
         from napari_caltrig.recording import Footprints
         from napari_caltrig.training_data import labelled_field
 
-        name = self.movie.currentText()
-        if not name:
+        layer, name = self.movie.layer, self.movie.currentText()
+        if layer is None:
             raise ValueError("There is no movie or image to learn from: open one first.")
         session, source = self._session(), self.source.currentText()
-        movie = self._viewer.layers[name].data
+        movie = data_of(layer)
         rate = None if session is None else session.clock.frame_rate
         shape = (int(movie.shape[-2]), int(movie.shape[-1]))
         if source == _CELLS:
@@ -179,7 +165,7 @@ class TrainCells(TabbedPanel):
             if file is None:
                 raise ValueError("Choose the file with the cells of this movie.")
             return lambda: LabelledField(name, movie, read_labels(file, shape), None, rate)
-        labels = np.asarray(self._viewer.layers[source.removeprefix(_LABELS)].data)
+        labels = np.asarray(data_of(self.source.layer))
         return lambda: LabelledField(name, movie, Footprints.from_labels(labels), None, rate)
 
     def _finish(self, path: Path) -> None:
@@ -193,21 +179,9 @@ class TrainCells(TabbedPanel):
 
     def disconnect_all(self) -> None:
         """Stop all work and all listening."""
-        self.job.stop()
-        self._links.disconnect()
+        self._let_go()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Let go of the viewer."""
         self.disconnect_all()
         super().closeEvent(event)
-
-
-def _refill(box: QComboBox, names: list[str]) -> None:
-    """Offer other names; the chosen one stays chosen where it still is."""
-    chosen = box.currentText()
-    box.blockSignals(True)
-    box.clear()
-    box.addItems(names)
-    if chosen in names:
-        box.setCurrentText(chosen)
-    box.blockSignals(False)
