@@ -35,6 +35,16 @@ def test_a_model_comes_back_as_it_was_saved(card):
     assert "mine" not in [c.name for c in list_models("cells")]
 
 
+def test_titles_tell_models_of_one_name_and_version_apart(card, tmp_path):
+    titles = set()
+    for weight in (0.0, 1.0):
+        path = save_model(card, {"w": np.full(3, weight)}, tmp_path)
+        titles.add(load_model(path, "transients")[0].title)
+    assert len(titles) == 2
+    assert all(title.startswith(f"{card.name} {card.version} ") for title in titles)
+    assert load_model("gru", "transients")[0].title.count(" ") == 1
+
+
 def test_a_damaged_model_is_refused(card, tmp_path):
     path = save_model(card, {"w": np.zeros(100)}, tmp_path)
     path.write_bytes(path.read_bytes()[:-50])
@@ -45,6 +55,12 @@ def test_a_damaged_model_is_refused(card, tmp_path):
 def test_a_model_for_something_else_is_refused(card, tmp_path):
     with pytest.raises(FormatError, match="one for transients"):
         load_model(save_model(card, {}, tmp_path), "cells")
+
+
+def test_nothing_is_saved_beside_the_folder(card, tmp_path):
+    with pytest.raises(ValueError, match="cannot be the name of a model"):
+        save_model(replace(card, name="../x"), {}, tmp_path / "models")
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_unknown_model_names_the_known_ones(card):
@@ -108,6 +124,40 @@ def test_a_broken_card_hides_only_itself(card, tmp_path):
     path = save_model(card, {})
     path.with_name("other.json").write_text("{")
     assert "mine" in [c.name for c in list_models("transients")]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("threshold", None),
+        ("threshold", "x"),
+        ("threshold", 7),
+        ("arguments", []),
+        ("version", 2),
+        ("kind", "soma"),
+        ("made_by", "a newer version"),
+    ],
+)
+def test_a_card_with_a_wrong_value_is_told_in_a_line(card, tmp_path, name, value):
+    path = save_model(card, {"w": np.zeros(1)}, tmp_path)
+    content = json.loads(path.with_suffix(".json").read_text())
+    path.with_suffix(".json").write_text(json.dumps({**content, name: value}))
+    with pytest.raises(FormatError, match=f"expected a model card .*{name}") as error:
+        load_model(path, "transients")
+    assert "\n" not in str(error.value)
+
+
+def test_a_card_that_is_no_table_is_refused(card, tmp_path):
+    path = save_model(card, {}, tmp_path)
+    path.with_suffix(".json").write_text("[]")
+    with pytest.raises(FormatError, match="a list instead of named values"):
+        load_model(path, "transients")
+
+
+def test_weights_that_are_not_numbers_are_refused(card, tmp_path):
+    path = save_model(card, {"v": np.zeros(2), "w": np.array([1, np.nan])}, tmp_path)
+    with pytest.raises(FormatError, match="not numbers in w"):
+        load_model(path, "transients")
 
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.json")), ids=lambda p: p.stem)

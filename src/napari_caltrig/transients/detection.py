@@ -202,7 +202,7 @@ class _Model:
 
     @property
     def name(self) -> str:
-        return f"{self.card.name} {self.card.version}"
+        return self.card.title
 
 
 def _checked(

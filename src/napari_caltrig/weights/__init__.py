@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, cast
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,20 @@ class ModelCard:
     calibration: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
 
+    @property
+    def title(self) -> str:
+        """Name and version as tables give them; of own models with digits of their weights.
+
+        One's own model may be trained anew under the same name and version: then only the
+        digits tell which of them has found a transient.
+        """
+        digits, shipped = self.sha256[:8], SHIPPED / f"{self.name}.json"
+        if not digits or self.version == digits:
+            return f"{self.name} {self.version}"
+        if shipped.is_file() and _read_card(shipped).sha256 == self.sha256:
+            return f"{self.name} {self.version}"
+        return f"{self.name} {self.version} {digits}"
+
     def described_scores(self) -> list[str]:
         """What was measured, a line each, what of the base had to change for it, and a warning."""
         lines = []
@@ -114,6 +128,28 @@ def model_path(name: str, folder: Path | None = None) -> Path:
     return (user_models_folder() if folder is None else folder) / f"{name}.safetensors"
 
 
+def check_model_name(name: str) -> None:
+    """Refuse a name that cannot be that of a model's file in its folder.
+
+    Raises
+    ------
+    ValueError
+        If it is empty, has characters that file systems do not take, or an ending of models.
+    """
+    ending = Path(name).suffix
+    if (
+        not name.strip(" .")
+        or name != name.strip()
+        or not name.isprintable()
+        or set(name) & _NOT_IN_FILE_NAMES
+        or ending in (".safetensors", ".json", caltrig_checkpoint.SUFFIX)
+    ):
+        raise ValueError(
+            f"{name!r} cannot be the name of a model: give one that can be the name of a file, "
+            "of letters, digits, - and _, without an ending"
+        )
+
+
 def check_new_model(name: str, folder: Path | None = None, *, anew: bool = False) -> None:
     """Refuse a model that could not be saved or found again, before it is trained.
 
@@ -133,18 +169,7 @@ def check_new_model(name: str, folder: Path | None = None, *, anew: bool = False
         If the name cannot be that of a file or is a shipped model's, or if nothing can be
         written there.
     """
-    ending = Path(name).suffix
-    if (
-        not name.strip(" .")
-        or name != name.strip()
-        or not name.isprintable()
-        or set(name) & _NOT_IN_FILE_NAMES
-        or ending in (".safetensors", ".json", caltrig_checkpoint.SUFFIX)
-    ):
-        raise ValueError(
-            f"{name!r} cannot be the name of a model: give one that can be the name of a file, "
-            "of letters, digits, - and _, without an ending"
-        )
+    check_model_name(name)
     if is_shipped(name) and not anew:
         raise ValueError(
             f"{name!r} is the name of a model that comes with the plugin, which would always be "
@@ -221,7 +246,11 @@ def load_model(model: str | Path, kind: Kind) -> tuple[ModelCard, dict[str, NDAr
         content = path.read_bytes()
         if card.sha256 and hashlib.sha256(content).hexdigest() != card.sha256:
             raise SafetensorError("the content differs from what the card says")
-        return card, load(content)
+        weights = load(content)
+        broken = [n for n, w in weights.items() if w.dtype.kind == "f" and not np.isfinite(w).all()]
+        if broken:
+            raise SafetensorError(f"weights that are not numbers in {broken[0]}")
+        return card, weights
     except (OSError, SafetensorError) as error:
         raise FormatError(
             path,
@@ -247,11 +276,14 @@ def save_model(
 
     Raises
     ------
+    ValueError
+        If its name cannot be that of a file, see `check_model_name`.
     OSError
         If it cannot be written; an older model of that name is as it was then.
     """
     from safetensors.numpy import save
 
+    check_model_name(card.name)
     path = model_path(card.name, folder)
     content = save({k: np.ascontiguousarray(v) for k, v in tensors.items()})
     text = {**asdict(card), "sha256": hashlib.sha256(content).hexdigest()}
@@ -292,8 +324,28 @@ def _find(model: str | Path, kind: Kind) -> Path:
 def _read_card(path: Path) -> ModelCard:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return ModelCard(**cast("dict[str, Any]", content))
+        if not isinstance(content, dict):
+            raise ValueError(f"a {type(content).__name__} instead of named values")
+        card = ModelCard(**content)
+        _check_card(card)
     except (OSError, ValueError, TypeError) as error:
         raise FormatError(
             path, "a model card (JSON)", str(error), "Keep the card beside its weights."
         ) from error
+    return card
+
+
+def _check_card(card: ModelCard) -> None:
+    """Raise ValueError where a value is not of its kind: any program may have written a card."""
+    texts = ("name", "architecture", "version", "description", "licence", "sha256")
+    tables = ("arguments", "training", "scores", "calibration")
+    number = card.threshold
+    right = {
+        **{name: isinstance(getattr(card, name), str) for name in texts},
+        **{name: isinstance(getattr(card, name), dict) for name in tables},
+        "kind": card.kind in get_args(Kind),
+        "threshold": isinstance(number, int | float) and 0 <= number <= 1,
+    }
+    for name, is_right in right.items():
+        if not is_right:
+            raise ValueError(f"{name} {getattr(card, name)!r}")
