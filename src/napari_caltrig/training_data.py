@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,13 +75,22 @@ def labelled_steps(session: Session) -> Steps[list[LabelledTraces]]:
     return parts
 
 
-def read_labelled_steps(paths: Iterable[str | Path]) -> Steps[list[LabelledTraces]]:
+def read_labelled_steps(
+    paths: Iterable[str | Path], session: Session | None = None
+) -> Steps[list[LabelledTraces]]:
     """Read the cells with confirmed transients from ``.caltrig`` files.
 
     Parameters
     ----------
     paths
         ``.caltrig`` files, or recordings with one beside them. They are only read.
+    session
+        An open recording whose cells come first. It may have none.
+
+    Warns
+    -----
+    UserWarning
+        If a file or recording was given more than once; it is used once.
 
     Raises
     ------
@@ -88,14 +99,17 @@ def read_labelled_steps(paths: Iterable[str | Path]) -> Steps[list[LabelledTrace
     ValueError
         If a file holds no confirmed transients, or the frame rate is unknown.
     """
-    from napari_caltrig.curation import CurationStore, find_curation, recording_path
+    from napari_caltrig.curation import CurationStore
     from napari_caltrig.opening import open_recording
 
-    parts: list[LabelledTraces] = []
-    files: Sequence[Path] = [find_curation(path) for path in paths]
-    for i, file in enumerate(files):
+    read = []
+    files = _files_once(paths, session)
+    if session is not None:
+        found = yield from labelled_steps(session)
+        read.append((session.recording.path, session.recording.name, found))
+    for i, (file, source) in enumerate(files.items()):
         yield Step(i, len(files), f"opening {file.name}")
-        recording = open_recording(recording_path(file))
+        recording = open_recording(source)
         store = CurationStore.open(file, recording, read_only=True)
         try:
             found = yield from labelled_steps(Session(recording, store))
@@ -106,6 +120,76 @@ def read_labelled_steps(paths: Iterable[str | Path]) -> Steps[list[LabelledTrace
                 f"{file} holds no confirmed transients: mark or confirm some first, "
                 "or leave this file out"
             )
+        read.append((source, recording.name, found))
+    return _told_apart(read)
+
+
+def each_once(
+    paths: Iterable[str | Path], session: Session | None = None
+) -> tuple[dict[Path, Path], list[str]]:
+    """Find curation files and their recordings, no file and no recording twice.
+
+    The same cells to learn from and held back would make scores mean nothing.
+
+    Parameters
+    ----------
+    paths
+        ``.caltrig`` files, or recordings with one beside them.
+    session
+        An open recording that is used before them.
+
+    Returns
+    -------
+    files
+        ``.caltrig`` files and where their recordings lie.
+    repeated
+        What was given again, a sentence each.
+
+    Raises
+    ------
+    FormatError
+        If there is no such file, or its recording is not there.
+    """
+    from napari_caltrig.curation import find_curation, recording_path
+    from napari_caltrig.curation.places import anchor
+
+    files: dict[Path, Path] = {}
+    used: dict[Path, Path] = {}  # of stores and of recordings, the store that is used
+    if session is not None:
+        store = session.store.path.resolve()
+        used = {store: store, anchor(session.recording.path).resolve(): store}
+    repeated: dict[str, None] = {}
+    for path in paths:
+        file = find_curation(path)
+        source = recording_path(file)
+        store, place = file.resolve(), anchor(source).resolve()
+        first = used.get(store) or used.get(place)
+        if first is None:
+            files[file] = source
+            used |= {store: store, place: store}
+        elif first == store:
+            repeated[f"{file} was given twice; it is used once"] = None
+        else:
+            repeated[f"{file} is of the same recording as {first}, which alone is used"] = None
+    return files, list(repeated)
+
+
+def _files_once(paths: Iterable[str | Path], session: Session | None = None) -> dict[Path, Path]:
+    files, repeated = each_once(paths, session)
+    for message in repeated:
+        warnings.warn(message, stacklevel=3)
+    return files
+
+
+def _told_apart(read: Sequence[tuple[Path, str, list[LabelledTraces]]]) -> list[LabelledTraces]:
+    """Cells of recordings (path, name, cells), those of the same name with folders before it."""
+    from napari_caltrig.curation.naming import distinct_names
+
+    parts = []
+    names = [name for _, name, _ in read]
+    for (_, name, found), longer in zip(read, distinct_names([p for p, _, _ in read]), strict=True):
+        if names.count(name) > 1:
+            found = [replace(p, name=longer + p.name.removeprefix(name)) for p in found]
         parts += found
     return parts
 
@@ -198,6 +282,11 @@ def read_labelled_fields(
     labels
         ImageJ regions (.zip, .roi) or labels images (.tif, .npy).
 
+    Warns
+    -----
+    UserWarning
+        If a ``.caltrig`` file or its recording was given more than once; it is used once.
+
     Raises
     ------
     FormatError
@@ -206,7 +295,7 @@ def read_labelled_fields(
         If numbers do not fit, or a file holds no accepted cells.
     """
     from napari_caltrig.cells.labelled import read_field
-    from napari_caltrig.curation import CurationStore, find_curation, recording_path
+    from napari_caltrig.curation import CurationStore
     from napari_caltrig.opening import open_recording
 
     paths, drawn = [Path(p) for p in sources], [Path(p) for p in labels]
@@ -217,9 +306,8 @@ def read_labelled_fields(
             )
         return [read_field(movie, cells) for movie, cells in zip(paths, drawn, strict=True)]
     fields = []
-    for path in paths:
-        file = find_curation(path)
-        recording = open_recording(recording_path(file))
+    for file, source in _files_once(paths).items():
+        recording = open_recording(source)
         store = CurationStore.open(file, recording, read_only=True)
         try:
             fields.append(labelled_field(Session(recording, store)))

@@ -247,6 +247,9 @@ def test_labels_come_from_regions_and_images(tmp_path):
         )
     with pytest.raises(FormatError, match="labels of this movie"):
         read_labels(tmp_path / "labels.tif", (50, 50))
+    np.save(tmp_path / "negative.npy", labels.astype(np.int32) - 1)
+    with pytest.raises(FormatError, match=r"labels down to -1.*0 is the background"):
+        read_labels(tmp_path / "negative.npy", labels.shape)
     (tmp_path / "bad.tif").write_bytes(b"II*\0nothing")
     with pytest.raises(FormatError):
         read_labels(tmp_path / "bad.tif", (96, 120))

@@ -147,6 +147,24 @@ def test_what_a_recording_lacks_is_a_warning_on_stderr(cli, caiman, tmp_path, ca
     assert said == [f"warning: {what}: {why}" for what, why in lacking.items()]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("label-next", "--number", 1),
+        ("population", "--out", "population", "--shuffles", 3),
+        ("figures", "--out", "figures", "--only", "amplitudes"),
+        ("measure", "--out", "tables"),
+    ],
+)
+def test_what_a_recording_lacks_is_said_once(cli, caiman, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    lacking = json.loads(cli("info", caiman, "--json").output)["unavailable"]
+    name, *options = command
+    output = cli(name, caiman, *options).output
+    for why in lacking.values():
+        assert output.count(why) == 1
+
+
 @pytest.mark.parametrize("name", ["cells.tif", "cells.zip", "cells.npz"])
 def test_found_cells_are_written_in_three_ways(cli, movie, tmp_path, name):
     out = tmp_path / name

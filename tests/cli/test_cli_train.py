@@ -53,9 +53,10 @@ def test_names_of_shipped_models_are_refused(cli, arguments):
 
 @pytest.mark.parametrize("what", [("transients",), ("cells", "--from", "a.caltrig")])
 def test_names_and_folders_that_cannot_be_are_refused(cli, what, tmp_path):
-    result = cli(*what, "--name", "mine/1")
-    assert result.exit_code == 2
-    assert "'mine/1' cannot be the name" in result.output
+    for name in ("mine/1", "../mine", ".."):
+        result = cli(*what, "--name", name)
+        assert result.exit_code == 2
+        assert f"'{name}' cannot be the name" in result.output
     (tmp_path / "file").touch()
     result = cli(*what, "--name", "mine", "--folder", tmp_path / "file" / "models")
     assert result.exit_code == 2

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_caltrig import FormatError
+from napari_caltrig.curation.naming import distinct_names, folder_name
 from napari_caltrig.projects import Project, ProjectRecording, read_project, write_project
 from napari_caltrig.projects.labels import labels_of
-from napari_caltrig.projects.naming import distinct_names, folder_name
 from napari_caltrig.projects.options import grid
 
 WRITTEN = """\
@@ -71,7 +71,7 @@ def test_recordings_of_the_same_name_are_told_apart(file):
         ("[recording]\npath = 'x'", r"begins with \[\[recording\]\]"),
         ("[[recording]]\nname = 'x'", r"\[\[recording\]\] number 1 has no path"),
         ("[[recording]]\npath = 'x'\nframe-rate = 0", "must be a number above 0, not 0"),
-        ("[detect-transients]\nthreshold = 2", "at least 0 and at most 1, not 2"),
+        ("[detect-transients]\nthreshold = 2", "above 0 and at most 1, not 2"),
         ("[detect-transients]\nthreshold = []", "empty list"),
         ("[detect-transients]\nmethod = 'magic'", '"network", "rule", "oasis"'),
         ("[detect-transients]\nmethod = 'rule'\nthreshold = 0.5", "is an option of network"),

@@ -80,6 +80,33 @@ def test_update_takes_back_what_the_same_method_found_before():
     assert gone.removed == (200,)
 
 
+@pytest.mark.parametrize("method", [None, "caltrig-rule"])
+def test_the_two_rules_take_back_only_their_own(method):
+    rule = table([(20, 25)], first_id=200, method="rule", model="rule 1")
+    caltrig = table([(60, 64)], first_id=300, method="rule", model="caltrig rule")
+    change = confirm(rule.plus(caltrig), caltrig.table().assign(onset=61), "update", method=method)
+    assert change.removed == (300,)
+    change = confirm(rule.plus(caltrig), rule.table().assign(onset=21), "update")
+    assert change.removed == (200,)
+    gone = confirm(rule.plus(caltrig), rule.take([]), "update", unit_ids=[1], method="rule")
+    assert gone.removed == (200,)
+
+
+@pytest.mark.parametrize("mode", ["add", "update", "union"])
+def test_a_decay_ends_where_another_transient_comes_to_begin(mode):
+    slow = Transients(OLD.table().assign(end=[40, 70, 119]))
+    result = after(slow, confirm(slow, NEW.take([2]), mode))
+    assert result[["onset", "peak", "end"]].to_numpy().tolist() == [
+        [10, 15, 40],
+        [40, 45, 70],
+        [70, 75, 90],
+        [90, 95, 105],
+    ]
+    assert result["method"].tolist() == ["manual"] * 3 + ["network"]
+    assert result["amplitude"].tolist() == [1.0] * 4
+    assert result.index[:2].tolist() == [100, 101]
+
+
 def test_replace_takes_all_new_ones_and_nothing_else():
     assert spans(after(OLD, confirm(OLD, NEW, "replace"))) == [[12, 18], [44, 44], [90, 95]]
 
@@ -100,7 +127,8 @@ def test_union_keeps_the_frames_in_either_and_says_whose_they_were():
 def test_transients_that_only_touch_stay_apart():
     touching = table([(16, 20)], method="network")
     assert spans(after(OLD, confirm(OLD, touching, "union")))[:2] == [[10, 15], [16, 20]]
-    assert spans(confirm(OLD, touching, "add").added) == [[16, 20]]
+    result = after(OLD, confirm(OLD, touching, "add"))
+    assert result[["onset", "peak", "end"]].to_numpy().tolist()[:2] == [[10, 15, 16], [16, 20, 30]]
 
 
 def test_other_cells_are_left_alone():

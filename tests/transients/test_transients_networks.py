@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_caltrig import FormatError
 from napari_caltrig.simulation.traces import TraceConfig, simulate_traces
 from napari_caltrig.transients import TrainingConfig, transient_probabilities
 from napari_caltrig.transients.attention_networks import LocalTransformer
@@ -13,7 +14,7 @@ from napari_caltrig.transients.inputs import CHANNELS
 from napari_caltrig.transients.learning import all_arguments
 from napari_caltrig.transients.networks import ARCHITECTURES, build_network
 from napari_caltrig.transients.training import PRESETS
-from napari_caltrig.weights import ModelCard, save_model
+from napari_caltrig.weights import ModelCard, load_model, save_model
 
 NAMES = sorted(ARCHITECTURES)
 
@@ -77,3 +78,22 @@ def test_an_unknown_network_and_wrong_weights_are_refused():
         build_network("Perceptron", {})
     with pytest.raises(ValueError, match="do not fit"):
         build_network("ConvLSTM", {}, {"w": np.zeros(3)})
+
+
+@pytest.mark.parametrize(
+    ("architecture", "arguments", "says"),
+    [
+        ("Perceptron", {}, "unknown network 'Perceptron'"),
+        ("ConvGRU", {"nope": 3}, "unexpected keyword argument 'nope'"),
+        ("ConvGRU", {"hidden": "many"}, "do not fit"),
+        ("ConvGRU", {"hidden": 3}, "size mismatch"),
+        ("ConvGRU", {"channels": 99}, "99 channels instead of"),
+        ("Transformer", {}, "Missing key"),
+    ],
+)
+def test_a_model_of_another_version_is_told_in_a_line(architecture, arguments, says):
+    weights = load_model("gru", "transients")[1]
+    with pytest.raises(FormatError, match=says) as error:
+        build_network(architecture, arguments, weights, model="lab")
+    assert str(error.value).startswith("lab: expected a network known here")
+    assert "\n" not in str(error.value)

@@ -21,8 +21,15 @@ from napari_caltrig.transients.active import label_next, rise_probabilities
 from napari_caltrig.transients.labelled import label_traces, labelled_cells
 from napari_caltrig.transients.learning import unfinished_path
 from napari_caltrig.transients.networks import build_network
+from napari_caltrig.transients.own_training import OwnTrainingConfig
 from napari_caltrig.transients.training import TrainingConfig
-from napari_caltrig.transients.tuning import TuningConfig, split_cells, tune, tune_steps
+from napari_caltrig.transients.tuning import (
+    TuningConfig,
+    cells_by_recording,
+    split_cells,
+    tune,
+    tune_steps,
+)
 from napari_caltrig.transients.validation import event_f1, old_task
 from napari_caltrig.weights import load_model
 
@@ -91,6 +98,11 @@ def test_a_tuned_model_says_what_it_learned_and_has_not_forgotten(labels, config
         assert score["after"] >= score["before"] - 0.021
 
 
+def test_a_card_names_recordings_of_the_same_name_apart(labels):
+    parts = [labels.select([0, 1]), labels.select([2]), replace(labels.select([3]), name="")]
+    assert cells_by_recording(parts) == {"mouse": [0, 1], "mouse (2)": [2], "recording 3": [3]}
+
+
 def test_weights_that_forget_the_old_task_are_not_kept(labels, config):
     """Violent learning ruins the network; what is saved is the base."""
     path = tune([labels], replace(config, learning_rate=1.0, patience=9))
@@ -156,8 +168,13 @@ def test_a_training_is_not_resumed_with_other_labels(labels, config):
 def test_without_labels_there_is_nothing_to_learn(config):
     with pytest.raises(ValueError, match="no cell with confirmed"):
         tune([], config)
-    with pytest.raises(ValueError, match="file name"):
-        TuningConfig("../escape")
+
+
+@pytest.mark.parametrize("name", ["", "..", "../escape", "a/b", "a\\b"])
+@pytest.mark.parametrize("config", [TuningConfig, OwnTrainingConfig])
+def test_names_that_lead_elsewhere_are_refused(config, name):
+    with pytest.raises(ValueError, match="cannot be the name of a model"):
+        config(name)
 
 
 def test_the_cells_of_a_session_that_somebody_has_looked_through(recording, tmp_path):

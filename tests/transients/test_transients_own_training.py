@@ -112,7 +112,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(simulated, config, 
 def test_wrong_settings_are_refused(config):
     with pytest.raises(ValueError, match="no cell with confirmed"):
         train_on_own([], config)
-    with pytest.raises(ValueError, match="file name"):
+    with pytest.raises(ValueError, match="cannot be the name of a model"):
         OwnTrainingConfig("../escape")
     with pytest.raises(ValueError, match="unknown architecture"):
         OwnTrainingConfig("new", architecture="perceptron")

@@ -120,6 +120,9 @@ def test_it_says_what_is_missing(panel, qtbot):
     panel.name.setText("gru")
     panel.job.button.click()
     assert "comes with the plugin" in notification_manager.records[-1].message
+    panel.name.setText("mine/1")
+    panel.job.button.click()
+    assert "cannot be the name" in notification_manager.records[-1].message
     panel.name.setText("mine")
     panel.use_recording.setChecked(False)
     panel.job.button.click()
@@ -146,3 +149,18 @@ def test_files_are_listed_once(panel, tmp_path):
     assert panel.files.count() == 1
     assert "1 file" in panel.count.text()
     panel.source.setCurrentIndex(OWN)
+
+
+@pytest.mark.filterwarnings("default")
+def test_the_open_recording_is_not_learned_from_twice(labelled, panel, qtbot):
+    from napari.utils.notifications import notification_manager
+
+    notification_manager.records.clear()
+    panel.add_paths([str(labelled.store.path)])
+    panel.name.setText("once")
+    panel.steps.setValue(1)
+    panel.job.button.click()
+    qtbot.waitUntil(lambda: not panel.job.running, timeout=120_000)
+    (card,) = [card for card in list_models("transients") if card.name == "once"]
+    assert card.training["data"] == {"mouse1": [0, 2, 3, 5, 8]}
+    assert any("it is used once" in r.message for r in notification_manager.records)

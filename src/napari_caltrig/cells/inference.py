@@ -45,8 +45,9 @@ def load_network(model: str | Any, device: str | None = None) -> tuple[ModelCard
     """
     import torch
 
-    from napari_caltrig.cells.networks import ARCHITECTURES, best_device
+    from napari_caltrig.cells.networks import ARCHITECTURES
     from napari_caltrig.recording import FormatError
+    from napari_caltrig.weights.devices import best_device
 
     card, tensors = load_model(model, "cells")
     try:

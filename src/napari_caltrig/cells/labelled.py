@@ -101,6 +101,9 @@ def read_labels(path: Path, shape: tuple[int, int]) -> Footprints:
     if image.shape != shape or image.dtype.kind not in "iub":
         found = f"shape {image.shape} of {image.dtype}"
         raise FormatError(path, expected, found, "Give the labels of this movie.")
+    if image.size and image.min() < 0:
+        hint = "Number the cells from 1 on; 0 is the background."
+        raise FormatError(path, expected, f"labels down to {image.min()}", hint)
     return Footprints.from_labels(image)
 
 

@@ -134,26 +134,3 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
 def parameter_count(network: nn.Module) -> int:
     """Trainable parameters."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
-
-
-def best_device(device: str | None = None) -> torch.device:
-    """`device` if given, else CUDA or MPS if present, else the CPU.
-
-    Raises
-    ------
-    ValueError
-        If there is no such device here.
-    """
-    if device is not None:
-        try:
-            torch.zeros(1, device=device)
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
-            raise ValueError(
-                f"there is no device {device!r} here for the network: leave it out, or give 'cpu'"
-            ) from error
-        return torch.device(device)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")

@@ -40,7 +40,7 @@ _overwrite = click.option("--overwrite", is_flag=True, help="Replace an existing
 @click.option("--model", help="network: name or file of a model; gru by default.")
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1),
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="network: smallest probability; the model's own by default.",
 )
 @click.option(

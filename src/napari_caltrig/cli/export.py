@@ -6,7 +6,12 @@ from typing import Any
 
 import click
 
-from napari_caltrig.cli.common import frame_rate_option, plain_errors, progress_bar
+from napari_caltrig.cli.common import (
+    frame_rate_option,
+    plain_errors,
+    progress_bar,
+    warn_unavailable,
+)
 
 _FORMATS = ("nwb", "caltrig", "csv", "parquet", "caiman", "minian", "imagej", "labels")
 
@@ -58,6 +63,7 @@ def export(
             named = {"traces": "--traces", "movie": "--no-movie"}[wrong[0]]
             raise click.UsageError(f"--to {target} does not take {named}")
         curated = open_curated(path, curation=curation, frame_rate=frame_rate)
+        warn_unavailable(curated.recording)
         with progress_bar("Exporting") as show:
             steps = export_steps(curated, target, out, overwrite=overwrite, **options)
             done = run(steps, show)

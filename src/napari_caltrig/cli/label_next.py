@@ -9,6 +9,7 @@ from napari_caltrig.cli.common import (
     frame_rate_option,
     plain_errors,
     progress_bar,
+    warn_unavailable,
     writing,
 )
 
@@ -46,6 +47,7 @@ def label_next(
         from napari_caltrig.training_data import label_next_steps
 
         curated = open_curated(path, frame_rate=frame_rate)
+        warn_unavailable(curated.recording)
         with progress_bar("Ranking cells") as show:
             ranking = run(label_next_steps(curated.recording, curated.curation, model), show)
         if target is not None:

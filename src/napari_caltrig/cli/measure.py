@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
-from napari_caltrig.cli.common import frame_rate_option, plain_errors, progress_bar
+from napari_caltrig.cli.common import (
+    frame_rate_option,
+    plain_errors,
+    progress_bar,
+    warn_unavailable,
+)
 
 if TYPE_CHECKING:
     from napari_caltrig.measures import Measures
@@ -128,7 +133,7 @@ def figures(
     with plain_errors():
         from napari_caltrig.steps import run
 
-        measures = measured(path, transients, curation, frame_rate)
+        measures = measured(path, transients, curation, frame_rate, warn=True)
         with progress_bar("Drawing figures") as show:
             steps = figure_steps(measures, folder, names, file_format=file_format, options=given)
             written = run(steps, show)
@@ -145,13 +150,20 @@ def measured(
     curation: str | None = None,
     frame_rate: float | None = None,
     compat: Literal["caltrig"] | None = None,
+    *,
+    warn: bool = False,
 ) -> Measures:
-    """Measures of a recording at a path, with a progress bar."""
+    """Measures of a recording at a path, with a progress bar.
+
+    They say what the file lacks (`missing`); `warn` says it beforehand.
+    """
     from napari_caltrig.exports import open_curated
     from napari_caltrig.projects.analyses import read_transients
     from napari_caltrig.session_measures import measure as measure_recording
 
     curated = open_curated(path, curation=curation, frame_rate=frame_rate)
+    if warn:
+        warn_unavailable(curated.recording)
     decided = curated.curation
     if transients is not None:
         decided = decided.replace(transients=read_transients(Path(transients), decided))

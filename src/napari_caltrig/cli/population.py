@@ -7,7 +7,12 @@ from typing import Any
 
 import click
 
-from napari_caltrig.cli.common import frame_rate_option, plain_errors, progress_bar
+from napari_caltrig.cli.common import (
+    frame_rate_option,
+    plain_errors,
+    progress_bar,
+    warn_unavailable,
+)
 
 
 def _seconds(flag: str, name: str, text: str) -> Any:
@@ -74,6 +79,7 @@ def population(
         from napari_caltrig.measures.population import PopulationSettings, analyse_population
 
         curated = open_curated(path, frame_rate=frame_rate)
+        warn_unavailable(curated.recording)
         given = {name: value for name, value in settings.items() if value is not None}
         with progress_bar("Analysing") as show:
             found = analyse_population(

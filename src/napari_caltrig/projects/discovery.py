@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from napari_caltrig.curation import recording_path
+from napari_caltrig.curation.naming import distinct_names
 from napari_caltrig.formats import find_format
 from napari_caltrig.opening import open_recording
 from napari_caltrig.projects.identity import recording_digest
 from napari_caltrig.projects.labels import LABELS, labels_of, merged
-from napari_caltrig.projects.naming import distinct_names
 from napari_caltrig.projects.project import PROJECT_FILE, Project, ProjectRecording
 from napari_caltrig.recording import FormatError, Recording
 from napari_caltrig.steps import Step, Steps

@@ -147,7 +147,7 @@ OPTIONS: Mapping[str, Mapping[str, Option]] = {
     "detect-transients": {
         "method": Option(one_of(*METHODS)),
         "model": Option(text, ("network",)),
-        "threshold": Option(number(0, 1), ("network",)),
+        "threshold": Option(number(0, 1, above=True), ("network",)),
         "peak-threshold": Option(number(0), _RULES),
         "snr-threshold": Option(number(0), _RULES),
         "interval": Option(interval, _RULES),

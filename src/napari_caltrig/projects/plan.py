@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from napari_caltrig.curation.naming import folder_name
 from napari_caltrig.projects.identity import digest_of
 from napari_caltrig.projects.kinds import KINDS, ordered_steps
-from napari_caltrig.projects.naming import folder_name
 from napari_caltrig.projects.options import Combination, grid
 from napari_caltrig.projects.project import Project, ProjectRecording
 

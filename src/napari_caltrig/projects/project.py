@@ -9,8 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from napari_caltrig.curation.naming import folder_name
 from napari_caltrig.projects.labels import LABELS
-from napari_caltrig.projects.naming import folder_name
 
 PROJECT_FILE = "project.toml"
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from napari_caltrig.curation.naming import distinct_names
 from napari_caltrig.projects.labels import LABELS, check_pattern
-from napari_caltrig.projects.naming import distinct_names
 from napari_caltrig.projects.options import (
     OPTIONS,
     checked_options,

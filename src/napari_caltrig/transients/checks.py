@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+HIGHEST_RATE_HZ = 10_000.0  # beyond what any camera or scanner does; windows in frames stay small
+
 
 def checked_rate(frame_rate: float | None) -> float:
     """Frame rate as a positive number of Hz.
@@ -15,23 +17,30 @@ def checked_rate(frame_rate: float | None) -> float:
     Raises
     ------
     ValueError
-        If it is None, NaN, zero or negative.
+        If it is None, NaN, zero, negative or above 10,000 Hz.
     TypeError
         If it is not a number.
     """
     if frame_rate is None:
         raise ValueError("the frame rate is unknown: give it in Hz (frames per second)")
-    try:
-        rate = float(frame_rate)
-    except (TypeError, ValueError):
-        raise TypeError(f"the frame rate must be a number of Hz, not {frame_rate!r}") from None
+    # a text would pass here, and fail where it is reckoned with
+    if np.ndim(frame_rate) or np.asarray(frame_rate).dtype.kind not in "fiu":
+        raise TypeError(f"the frame rate must be a number of Hz, not {frame_rate!r}")
+    rate = float(frame_rate)
     if not (np.isfinite(rate) and rate > 0):
         raise ValueError(f"the frame rate must be a positive number of Hz, not {frame_rate}")
+    if rate > HIGHEST_RATE_HZ:
+        raise ValueError(
+            f"the frame rate must be at most {HIGHEST_RATE_HZ:,.0f} Hz (frames per second), "
+            f"not {frame_rate}"
+        )
     return rate
 
 
 def checked_traces(traces: ArrayLike, name: str = "dff") -> NDArray[np.floating[Any]]:
     """Traces as a float array (cells, frames); one trace becomes one row.
+
+    What a masked array masks is NaN.
 
     Raises
     ------
@@ -43,6 +52,8 @@ def checked_traces(traces: ArrayLike, name: str = "dff") -> NDArray[np.floating[
     array = np.asarray(traces)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers, not {array.dtype}")
+    if isinstance(traces, np.ma.MaskedArray) and np.ma.is_masked(traces):
+        array = np.where(np.ma.getmaskarray(traces), np.nan, array)
     if array.ndim not in (1, 2):
         raise ValueError(f"{name} must have shape (frames,) or (cells, frames), not {array.shape}")
     array = np.atleast_2d(array)
@@ -85,10 +96,9 @@ def checked_unit_ids(unit_ids: Iterable[int] | None, n_cells: int) -> NDArray[np
     given = np.asarray(list(unit_ids))
     if given.shape != (n_cells,):
         raise ValueError(f"{given.size} unit ids for {n_cells} cells")
-    ids = given.astype(np.int64)
-    if given.size and (given.dtype.kind not in "iu" or np.unique(ids).size != ids.size):
+    if given.size and (given.dtype.kind not in "iu" or np.unique(given).size != given.size):
         raise ValueError("unit ids must be whole numbers, each once")
-    return ids
+    return given.astype(np.int64)
 
 
 def checked_threshold(threshold: float) -> float:
@@ -103,6 +113,20 @@ def checked_threshold(threshold: float) -> float:
     if not 0 < value < 1:
         raise ValueError(f"a threshold lies between 0 and 1 (exclusive), not at {threshold}")
     return value
+
+
+def checked_share(value: float, name: str) -> float:
+    """A share from 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    share = float(value)
+    if not 0 <= share <= 1:
+        raise ValueError(f"{name} is a share from 0 to 1, not {value}")
+    return share
 
 
 def checked_limit(value: float | None, default: float, name: str) -> float:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from napari_caltrig.recording import Transients
 from napari_caltrig.transients.inputs import bridge_gaps
 from napari_caltrig.transients.marking import empty_table, joined
+from napari_caltrig.transients.methods import table_methods
 from napari_caltrig.transients.rises import BASELINE_S, baselines
 
 ConfirmMode = Literal["update", "add", "replace", "intersect", "union"]
@@ -59,7 +60,8 @@ def confirm(
     mode
         ``"add"``: new ones that share no frame with an existing one.
         ``"update"``: the same after the existing ones of the same method are
-        gone, so that a method can be run again.
+        gone, so that a method can be run again. CalTrig's rule is a method of
+        its own.
         ``"replace"``: all new ones; all existing ones go.
         ``"intersect"`` (frame-wise AND): frames that are in both. Each overlap
         of an existing with a new transient is a transient; an existing one
@@ -70,7 +72,8 @@ def confirm(
         The cells that were looked at, with or without result: existing
         transients of others are left alone. By default those in `new`.
     method
-        Whose transients ``"update"`` takes back; by default those in `new`.
+        Whose transients ``"update"`` takes back, see `methods.METHODS`; by default those in
+        `new`.
 
     Returns
     -------
@@ -80,7 +83,8 @@ def confirm(
         whose span changes says of itself (method, model, probability) what the
         existing transient said from which it comes, of
         several the one with the earliest onset. `end` is the earlier (AND) or
-        later (OR) one, and never beyond the next onset.
+        later (OR) one, and never beyond the next onset: an existing transient in
+        whose decay another comes to begin ends there.
 
     Raises
     ------
@@ -95,8 +99,8 @@ def confirm(
     old, come = (t[t["unit_id"].isin(cells)].sort_values("onset") for t in (old, come))
     all_old = old
     if mode == "update":
-        methods = [method] if method is not None else come["method"].unique().tolist()
-        stale = old["method"].isin(methods)
+        methods = [method] if method is not None else table_methods(come).unique().tolist()
+        stale = table_methods(old).isin(methods)
         removed, old = old.index[stale].tolist(), old[~stale]
     else:
         removed = []
@@ -108,8 +112,10 @@ def confirm(
         gone, comes = _MODES[mode](mine, by_cell.get(unit_id, come.iloc[:0]))
         removed += gone
         if len(comes):
-            stay = mine.loc[~mine.index.isin(gone), "onset"].to_numpy(np.int64)
-            added.append(_ends_before_next(comes, stay))
+            stay = mine.loc[~mine.index.isin(gone)]
+            shorter = stay[stay["end"] > _next_onsets(stay, comes["onset"])]
+            removed += shorter.index.tolist()
+            added.append(_ends_before_next(joined([comes, shorter]), stay["onset"]))
     table = joined(added)[list(added[0].columns)]
     return _without_the_same(all_old.loc[removed], table)
 
@@ -249,11 +255,16 @@ def _table_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows).astype(dict.fromkeys(("unit_id", "onset", "peak", "end"), "int64"))
 
 
-def _ends_before_next(table: pd.DataFrame, others: NDArray[np.int64]) -> pd.DataFrame:
+def _ends_before_next(table: pd.DataFrame, others: pd.Series[int]) -> pd.DataFrame:
     """Transients of one cell, none of which lasts beyond the next onset."""
     table = table.sort_values("onset")
-    peak, end = (table[c].to_numpy(np.int64) for c in ("peak", "end"))
-    onsets = np.sort(np.concatenate([table["onset"].to_numpy(np.int64), others]))
-    following = np.append(onsets, np.iinfo(np.int64).max)
-    limit = following[np.searchsorted(onsets, peak, side="right")]
-    return table.assign(end=np.minimum(end, limit))
+    limit = _next_onsets(table, pd.concat([table["onset"], others]))
+    return table.assign(end=np.minimum(table["end"].to_numpy(np.int64), limit))
+
+
+def _next_onsets(table: pd.DataFrame, onsets: pd.Series[int]) -> NDArray[np.int64]:
+    """The first of the onsets after each peak, of one cell."""
+    ordered = np.sort(onsets.to_numpy(np.int64))
+    following = np.append(ordered, np.iinfo(np.int64).max)
+    peak = table["peak"].to_numpy(np.int64)
+    return np.asarray(following[np.searchsorted(ordered, peak, side="right")])

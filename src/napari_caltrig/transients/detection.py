@@ -115,14 +115,14 @@ def detection_steps(
 
     Input is checked when the first step is asked for.
     """
-    y, ids, loaded = _checked(dff, frame_rate, c, s, unit_ids, model)
+    y, rate, c, ids, loaded = _checked(dff, frame_rate, c, s, unit_ids, model)
     high = loaded.card.threshold if threshold is None else checked_threshold(threshold)
     n_cells = len(y)
-    tables = [spans_from_probabilities(np.zeros((0, 1)), np.zeros((0, 1)), frame_rate)]
-    for cells, p in _probabilities(y, frame_rate, checked_like(c, y.shape, "c"), loaded, device):
+    tables = [spans_from_probabilities(np.zeros((0, 1)), np.zeros((0, 1)), rate)]
+    for cells, p in _probabilities(y, rate, c, loaded, device):
         tables.append(
             spans_from_probabilities(
-                p, y[cells], frame_rate, high, unit_ids=ids[cells], model=loaded.name
+                p, y[cells], rate, high, unit_ids=ids[cells], model=loaded.name
             )
         )
         yield Step(cells.stop, n_cells, f"{loaded.card.name}: {cells.stop} of {n_cells} cells")
@@ -176,9 +176,9 @@ def probability_steps(
     device: str | None = None,
 ) -> Steps[NDArray[np.float32]]:
     """`transient_probabilities` as a generator; close it to cancel."""
-    y, _, loaded = _checked(dff, frame_rate, c, s, None, model)
+    y, rate, c, _, loaded = _checked(dff, frame_rate, c, s, None, model)
     result = np.zeros(y.shape, dtype=np.float32)
-    for cells, p in _probabilities(y, frame_rate, checked_like(c, y.shape, "c"), loaded, device):
+    for cells, p in _probabilities(y, rate, c, loaded, device):
         result[cells] = p
         yield Step(cells.stop, len(y), f"{loaded.card.name}: {cells.stop} of {len(y)} cells")
     return result
@@ -212,12 +212,18 @@ def _checked(
     s: ArrayLike | None,
     unit_ids: Iterable[int] | None,
     model: str | Path,
-) -> tuple[NDArray[np.floating[Any]], NDArray[np.int64], _Model]:
-    checked_rate(frame_rate)
-    y = checked_traces(dff)
-    checked_like(c, y.shape, "c")
+) -> tuple[
+    NDArray[np.floating[Any]],
+    float,
+    NDArray[np.floating[Any]] | None,
+    NDArray[np.int64],
+    _Model,
+]:
+    """Traces, frame rate, C, ids of the cells and the model."""
+    rate, y = checked_rate(frame_rate), checked_traces(dff)
     checked_like(s, y.shape, "s")
-    return y, checked_unit_ids(unit_ids, len(y)), _Model(*load_model(model, "transients"))
+    ids, loaded = checked_unit_ids(unit_ids, len(y)), _Model(*load_model(model, "transients"))
+    return y, rate, checked_like(c, y.shape, "c"), ids, loaded
 
 
 def _probabilities(
@@ -233,9 +239,11 @@ def _probabilities(
     from napari_caltrig.transients.caltrig_networks import CalTrigNetwork
     from napari_caltrig.transients.networks import build_network
     from napari_caltrig.transients.windows import read_probabilities
+    from napari_caltrig.weights.devices import best_device
 
-    network = build_network(model.card.architecture, model.card.arguments, model.weights)
-    device = _best_device() if device is None else device
+    card = model.card
+    network = build_network(card.architecture, card.arguments, model.weights, model=card.name)
+    device = str(best_device(device))
     network = network.to(device)
 
     def work(cells: slice) -> NDArray[np.float32]:
@@ -271,11 +279,3 @@ def _probabilities(
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(n_threads)
-
-
-def _best_device() -> str:
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"

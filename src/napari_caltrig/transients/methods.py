@@ -65,5 +65,16 @@ def needs_denoised(method: Method) -> bool:
 
 
 def table_method(method: Method) -> str:
-    """What the tables of a method say in their ``method`` column."""
-    return "rule" if method == "caltrig-rule" else method
+    """How `confirm` knows the transients of a method, see `table_methods`."""
+    return method
+
+
+def table_methods(table: pd.DataFrame) -> pd.Series[str]:
+    """By which method each transient of a table was found.
+
+    Tables call both rules ``"rule"``; ``model`` tells them apart.
+    """
+    from napari_caltrig.transients.caltrig_rule import MODEL
+
+    by_caltrig = (table["method"] == "rule") & (table["model"] == MODEL)
+    return table["method"].mask(by_caltrig, "caltrig-rule")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from napari_caltrig.recording import FormatError
 from napari_caltrig.transients.attention_networks import LocalTransformer, Transformer
 from napari_caltrig.transients.caltrig_networks import CalTrigGRU, CalTrigGRUHidden
 from napari_caltrig.transients.inputs import CHANNELS
@@ -124,7 +126,11 @@ _CALTRIG = {"CalTrigGRU": CalTrigGRU, "CalTrigGRUHidden": CalTrigGRUHidden}
 
 
 def build_network(
-    architecture: str, arguments: Mapping[str, Any], weights: Mapping[str, Any] | None = None
+    architecture: str,
+    arguments: Mapping[str, Any],
+    weights: Mapping[str, Any] | None = None,
+    *,
+    model: str | Path | None = None,
 ) -> nn.Module:
     """Network of the registry, ready for prediction if `weights` are given.
 
@@ -136,24 +142,34 @@ def build_network(
         Arguments of that class.
     weights
         numpy arrays by parameter name.
+    model
+        Name or file of the model that they are of, for the error.
 
     Raises
     ------
-    ValueError
-        If the architecture is unknown or the weights do not fit.
+    FormatError
+        If the architecture is unknown, or the arguments or weights do not fit.
     """
     makers = ARCHITECTURES | _CALTRIG
-    if architecture not in makers:
-        known = ", ".join(ARCHITECTURES)
-        raise ValueError(f"unknown network {architecture!r} for transients; known: {known}")
-    network = makers[architecture](**arguments)
-    if weights is not None:
-        tensors = {name: torch.from_numpy(array.copy()) for name, array in weights.items()}
-        try:
+    try:
+        if architecture not in makers:
+            raise ValueError(f"unknown network {architecture!r} for transients")
+        if arguments.get("channels", 0) > len(CHANNELS):
+            raise ValueError(f"{arguments['channels']} channels instead of {len(CHANNELS)}")
+        network = makers[architecture](**arguments)
+        if weights is not None:
+            tensors = {name: torch.from_numpy(array.copy()) for name, array in weights.items()}
             network.load_state_dict(tensors)
-        except RuntimeError as error:
-            raise ValueError(f"the weights do not fit {architecture}: {error}") from error
-        network.eval()
+            network.eval()
+    except (ArithmeticError, AssertionError, RuntimeError, TypeError, ValueError) as error:
+        lines = [line.strip() for line in str(error).splitlines()]
+        reason = lines[1 if len(lines) > 1 and "state_dict" in lines[0] else 0] if lines else ""
+        raise FormatError(
+            model or f"a model with {architecture}",
+            f"a network known here ({', '.join(ARCHITECTURES)}) with its weights",
+            f"arguments or weights that do not fit: {reason.rstrip('. ')}",
+            "Train the model again, or use the version of napari-caltrig that made it.",
+        ) from error
     return network
 
 

@@ -23,7 +23,7 @@ from napari_caltrig.transients.own_examples import OwnWindows
 from napari_caltrig.transients.training import TrainingConfig
 from napari_caltrig.transients.tuning import cells_by_recording, described_labels, split_cells
 from napari_caltrig.transients.validation import event_f1, scored
-from napari_caltrig.weights import ModelCard, save_model
+from napari_caltrig.weights import ModelCard, check_model_name, save_model
 
 _MIN_CELLS_FOR_VALIDATION = 5
 _WITHOUT_SUMMARIES = {"channels": CHANNELS.index("usual change")}
@@ -72,8 +72,7 @@ class OwnTrainingConfig:
     folder: Path | None = None
 
     def __post_init__(self) -> None:
-        if not self.name or Path(self.name).name != self.name:
-            raise ValueError(f"a model needs a name that can be a file name, not {self.name!r}")
+        check_model_name(self.name)
         if min(self.steps, self.batch, self.window, self.evaluate_every) < 1:
             raise ValueError("steps, batch, window and evaluate_every must be positive")
         TrainingConfig.preset(self.architecture)  # raises if there is none

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_caltrig.transients.checks import (
     checked_like,
     checked_rate,
+    checked_share,
     checked_threshold,
     checked_traces,
     checked_unit_ids,
@@ -120,6 +121,11 @@ def spans_from_probabilities(
     p = checked_like(probabilities, y.shape, "probabilities")
     if p is None:
         raise ValueError("probabilities are needed")
+    if ((p < 0) | (p > 1)).any():
+        raise ValueError("probabilities lie from 0 to 1; those given do not (are they logits?)")
+    low_share = checked_share(low_share, "low_share")
+    valley_share = checked_share(valley_share, "valley_share")
+    end_share = checked_share(end_share, "end_share")
     if onsets not in ("learned", "rule"):
         raise ValueError(f"onsets are learned or by rule, not {onsets!r}")
     ids = checked_unit_ids(unit_ids, len(y))

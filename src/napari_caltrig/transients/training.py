@@ -20,7 +20,7 @@ from napari_caltrig.transients.learning import (
     unfinished_path,
 )
 from napari_caltrig.transients.validation import event_f1, scored_simulation
-from napari_caltrig.weights import ModelCard, save_model
+from napari_caltrig.weights import ModelCard, check_model_name, save_model
 
 COMMAND = "napari-caltrig train transients"
 _ATTENTION = {"steps": 3000, "learning_rate": 2e-3, "window": 400}
@@ -120,6 +120,7 @@ class TrainingConfig:
         return cls(**{"name": architecture, **PRESETS[architecture], **changes})
 
     def __post_init__(self) -> None:
+        check_model_name(self.name)
         if self.steps < 1:
             raise ValueError(f"training needs at least one step, not {self.steps}")
         if not self.learning_rate > 0:

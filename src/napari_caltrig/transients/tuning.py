@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from napari_caltrig.transients.learning import (
 from napari_caltrig.transients.own_examples import OwnWindows, mixed, replayed_examples
 from napari_caltrig.transients.training import TrainingConfig
 from napari_caltrig.transients.validation import ScoredTraces, event_f1, old_task, scored
-from napari_caltrig.weights import ModelCard, load_model, save_model
+from napari_caltrig.weights import ModelCard, check_model_name, load_model, save_model
 
 if TYPE_CHECKING:
     import torch
@@ -96,8 +97,7 @@ class TuningConfig:
     folder: Path | None = None
 
     def __post_init__(self) -> None:
-        if not self.name or Path(self.name).name != self.name:
-            raise ValueError(f"a model needs a name that can be a file name, not {self.name!r}")
+        check_model_name(self.name)
         if self.steps < 1 or self.batch < 2 or self.evaluate_every < 1 or self.patience < 1:
             raise ValueError("steps, batch, evaluate_every and patience must be positive")
         if not 0 <= self.replay < 1:
@@ -167,7 +167,7 @@ def tune_steps(
         raise ValueError(f"{card.name} is a CalTrig checkpoint and cannot learn here")
     learned, held_back = split_cells(data, config.validation, config.seed)
     yield LearningStep(0, config.steps, "preparing traces")
-    network = build_network(card.architecture, card.arguments, weights)
+    network = build_network(card.architecture, card.arguments, weights, model=config.base)
     network.train()
     schedule = Schedule(config.steps, config.learning_rate, warm_up=0.2)
     learner = Learner(network, schedule, config.seed, _settings(config, card, data))
@@ -322,10 +322,13 @@ def described_labels(data: Sequence[LabelledTraces]) -> list[list[Any]]:
 
 
 def cells_by_recording(data: Sequence[LabelledTraces]) -> dict[str, list[int]]:
-    """Ids of the cells for a card."""
-    return {
-        part.name or f"recording {i + 1}": part.unit_ids.tolist() for i, part in enumerate(data)
-    }
+    """Ids of the cells for a card; recordings of one name are numbered."""
+    cells: dict[str, list[int]] = {}
+    for i, part in enumerate(data):
+        name = part.name or f"recording {i + 1}"
+        names = chain([name], (f"{name} ({n})" for n in count(2)))
+        cells[next(n for n in names if n not in cells)] = part.unit_ids.tolist()
+    return cells
 
 
 def _card(

@@ -26,14 +26,20 @@ def sessions_of(viewer: Any) -> Sessions | None:
     return _of_viewer.get(_key(viewer))
 
 
+class _Shown:
+    """Tells panels, also those that were there before the workspace."""
+
+    changed = Signal()
+    """Which session `shown_session` gives may have changed, in any viewer."""
+
+
+shown = _Shown()
+
+
 def shown_session(viewer: Any) -> Session | None:
-    """The session of the active layer, else the one opened last, None without any."""
+    """The session that the workspace shows, None without any; see `Sessions.current`."""
     sessions = sessions_of(viewer)
-    if sessions is None:
-        return None
-    active = viewer.layers.selection.active
-    found = None if active is None else sessions.session_of(active)
-    return found or next(reversed(sessions.all), None)
+    return None if sessions is None else sessions.current
 
 
 def _key(viewer: Any) -> int:
@@ -59,10 +65,12 @@ class Sessions:
         self._viewer = viewer
         self._open: dict[str, tuple[Session, ViewerLink]] = {}
         self._opening = False
+        self._current: Session | None = None
         _of_viewer[_key(viewer)] = self
         self._links = Links(
             (viewer.layers.events.inserted, self._on_inserted),
             (viewer.layers.events.removed, self._on_removed),
+            (viewer.layers.selection.events.active, self._on_active),
         )
 
     def scan(self) -> None:
@@ -74,6 +82,20 @@ class Sessions:
     def all(self) -> list[Session]:
         """Open sessions, the oldest first."""
         return [session for session, _ in self._open.values()]
+
+    @property
+    def current(self) -> Session | None:
+        """The one to work on: chosen, or its layer made active, or opened last; None without any.
+
+        What came last counts, so that all panels work on the same recording.
+        """
+        return self._current or next(reversed(self.all), None)
+
+    def choose(self, session: Session) -> None:
+        """Make an open session the current one."""
+        if session is not self._current and session in self.all:
+            self._current = session
+            shown.changed.emit()
 
     def session_of(self, layer: Any) -> Session | None:
         """The session to which a layer belongs."""
@@ -92,6 +114,11 @@ class Sessions:
             del _of_viewer[_key(self._viewer)]
         for dataset_id in list(self._open):
             self._end(dataset_id)
+
+    def _on_active(self, event: Any) -> None:
+        session = None if event.value is None else self.session_of(event.value)
+        if session is not None:
+            self.choose(session)
 
     def _on_inserted(self, event: Any) -> None:
         self._consider(event.value)
@@ -133,7 +160,9 @@ class Sessions:
         if wanted.filled:
             link.set_filled(True)
         self._open[tag["dataset_id"]] = (session, link)
+        self._current = session
         self.opened.emit(session)
+        shown.changed.emit()
 
     def _take_settings(self, path: Path) -> None:
         """Let the settings file of the recording's project hold, if it has one."""
@@ -161,8 +190,11 @@ class Sessions:
     def _end(self, dataset_id: str) -> None:
         session, link = self._open.pop(dataset_id)
         link.disconnect()
+        if session is self._current:
+            self._current = None
         self.closed.emit(session)
         session.store.close()
+        shown.changed.emit()
 
 
 def _take_over_decisions(session: Session) -> None:

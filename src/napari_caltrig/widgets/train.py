@@ -22,14 +22,14 @@ from qtpy.QtWidgets import (
 )
 
 from napari_caltrig.viewer.links import LetGo, Links
-from napari_caltrig.viewer.sessions import shown_session
-from napari_caltrig.weights import load_model
+from napari_caltrig.viewer.sessions import shown, shown_session
+from napari_caltrig.weights import check_new_model, load_model
 from napari_caltrig.widgets.docking import TabbedPanel
 from napari_caltrig.widgets.job import JobRow
 from napari_caltrig.widgets.label_next import LabelNext
 from napari_caltrig.widgets.learning_plot import LearningPlot
 from napari_caltrig.widgets.model_menu import NOTHING, ModelMenu, models
-from napari_caltrig.widgets.parts import note
+from napari_caltrig.widgets.parts import RecordingName, note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,11 +79,10 @@ class Train(TabbedPanel):
             (self.base.currentIndexChanged, self._show_beginning),
             (self.use_recording.toggled, self._count),
             (self.name.textChanged, self._show_unfinished),
-            (napari_viewer.layers.events.inserted, self._count),
-            (napari_viewer.layers.events.removed, self._count),
-            (napari_viewer.layers.selection.events.active, self._count),
+            (shown.changed, self._count),
             (napari_viewer.events.theme, self._apply_theme),
         )
+        self.job.ended.connect(self._show_unfinished)
         self._show_source()
         self.setMinimumWidth(380)
         self._let_go = LetGo(
@@ -97,6 +96,7 @@ class Train(TabbedPanel):
     # Building ----------------------------------------------------------------
 
     def _build_choices(self) -> None:
+        self.recording = RecordingName()
         self.source = QComboBox()
         self.source.addItems(["confirmed transients", "simulated traces"])
         self.use_recording = QCheckBox("of the open recording")
@@ -134,6 +134,7 @@ class Train(TabbedPanel):
         own.addWidget(self.files)
         own.addWidget(self.count)
         self._form = QFormLayout()
+        self._form.addRow("Recording", self.recording)
         self._form.addRow("Learn from", self.source)
         self._form.addRow(self._own)
         self._form.addRow("Begin with", self.base)
@@ -210,6 +211,8 @@ class Train(TabbedPanel):
         """Count again whenever something is marked in this recording."""
         if session is not self._counted():
             self._links_of_session.disconnect()
+            self.recording.show_session(session)
+            self.label_next.show_session(session)
             self._counted = (lambda: None) if session is None else weakref.ref(session)
             if session is not None:
                 self._links_of_session.add(session.curation_changed, self._count_again)
@@ -249,12 +252,13 @@ class Train(TabbedPanel):
     # Training ----------------------------------------------------------------
 
     def _make_steps(self) -> Callable[[], Steps[Path]] | None:
+        from napari.utils.notifications import show_warning
+
+        from napari_caltrig.training_data import each_once
+
         name, n_steps = self.name.text().strip(), self.steps.value()
         resume = self.resume.isChecked()
-        if not name or Path(name).name != name:
-            raise ValueError("Give the new model a name that can be the name of a file.")
-        if name in _ARCHITECTURES:
-            raise ValueError(f"“{name}” is the name of a model that comes with the plugin.")
+        check_new_model(name)
         if self.source.currentIndex() == SIMULATION:
             make = _simulation_steps(self.architecture.currentText(), name, n_steps, resume)
         else:
@@ -264,6 +268,8 @@ class Train(TabbedPanel):
                 raise ValueError("Open a recording with confirmed transients, or add files.")
             if session is not None and session.clock.frame_rate is None:
                 raise ValueError("Set the frame rate at the top of the workspace first.")
+            for repeated in each_once(paths, session)[1]:
+                show_warning(repeated)
             begin = self.base.currentData()
             if begin == NOTHING:
                 learn = _new_network(self.architecture.currentText(), name, n_steps, resume)
@@ -315,10 +321,9 @@ def _own_steps(
     session: Session | None, paths: list[str], learn: Learn
 ) -> Callable[[], Steps[Path]]:
     def steps() -> Steps[Path]:
-        from napari_caltrig.training_data import labelled_steps, read_labelled_steps
+        from napari_caltrig.training_data import read_labelled_steps
 
-        data = [] if session is None else (yield from labelled_steps(session))
-        data += yield from read_labelled_steps(paths)
+        data = yield from read_labelled_steps(paths, session)
         return (yield from learn(data))
 
     return steps

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import QComboBox, QStackedWidget, QVBoxLayout, QWidget
 
-from napari_caltrig.projects.naming import distinct_names
+from napari_caltrig.curation.naming import distinct_names
 from napari_caltrig.viewer.links import Links
-from napari_caltrig.viewer.sessions import Sessions
+from napari_caltrig.viewer.sessions import Sessions, shown
 from napari_caltrig.widgets.docking import set_dock_height
 from napari_caltrig.widgets.session_panel import SessionPanel
 from napari_caltrig.widgets.traces import TracePlot
@@ -61,6 +61,7 @@ class Workspace(QWidget):
             (self.sessions.opened, self._on_opened),
             (self.sessions.closed, self._on_closed),
             (self.chooser.currentIndexChanged, self._show_current),
+            (shown.changed, self._follow_current),
         )
         self._keys = self._bind_keys()
         self.sessions.scan()
@@ -141,7 +142,15 @@ class Workspace(QWidget):
             if session.recording.path == path:
                 self.chooser.setCurrentIndex(self.chooser.findData(id(session)))
 
+    def _follow_current(self) -> None:
+        """Go to the recording whose layer has been made active."""
+        index = self.chooser.findData(id(self.sessions.current))
+        if index >= 0:
+            self.chooser.setCurrentIndex(index)
+
     def _show_current(self, *_: Any) -> None:
+        if self.session is not None:
+            self.sessions.choose(self.session)
         self.chooser.setVisible(self.chooser.count() > 1)
         if self.panel is None or self.traces is None:
             self._stack.setCurrentIndex(0)
