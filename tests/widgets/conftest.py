@@ -29,3 +29,14 @@ def workspace(viewer, recording):
     _, widget = viewer.window.add_plugin_dock_widget("napari-caltrig", "Workspace")
     yield widget
     widget.disconnect_all()
+
+
+@pytest.fixture
+def second(viewer, workspace, recording, tmp_path):
+    """The session of another recording, opened after the first one: the one that is shown."""
+    path = tmp_path / "second" / "mouse2.hdf5"
+    path.parent.mkdir()
+    path.touch()
+    other = recording.replace(name="mouse2", path=path)
+    add_layer_data(viewer, layer_data(other, register(other)))
+    return workspace.session

@@ -1,13 +1,15 @@
 """Choosing methods, confirming their results and comparing them, in a real viewer."""
 
 import gc
+import re
 import weakref
 
 import pandas as pd
 import pytest
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QApplication
 
-from napari_caltrig.curation import AddTransients, numbered
+from napari_caltrig.curation import AddTransients, SetStatus, numbered
 from napari_caltrig.recording import Transients
 
 pytestmark = pytest.mark.gui
@@ -152,6 +154,7 @@ def test_scores_are_those_against_the_users_own_transients(compare, workspace, q
     rule = session.proposals["rule"].query("unit_id == 0")
     mark(session, *rule[["onset", "peak"]].to_numpy().tolist(), method="confirmed")
     scores, agreement = compare.results.scores, compare.results.agreement
+    qtbot.waitUntil(lambda: scores.columnCount() > 1)
     names = [scores.verticalHeaderItem(i).text() for i in range(scores.rowCount())]
     row = names.index("Rule")
     values = [scores.item(row, i).text() for i in range(1, scores.columnCount())]
@@ -204,3 +207,81 @@ def test_closing_the_recording_ends_the_comparison(viewer, compare, workspace, q
         QApplication.processEvents()
         gc.collect()
     assert alive() is None
+
+
+def test_closing_the_recording_in_mid_run_ends_the_run(viewer, compare, workspace, qtbot):
+    label = compare.job.button.text()
+    workspace.session.select(workspace.session.unit_ids)
+    compare.job.button.click()
+    assert compare.job.button.text() == "Cancel"
+    viewer.layers.clear()
+    assert not compare.job.running
+    assert compare.job.button.text() == label and compare.job.button.isEnabled()
+    assert compare.job.bar.maximum() == 1  # 0 would be a bar that runs on
+    assert compare.recording.text() == "open a recording first"
+
+
+def test_a_run_ends_in_its_own_recording_before_the_panel_goes_to_another(
+    compare, workspace, second, qtbot
+):
+    compared_in = workspace.session
+    assert compare.recording.text() == compared_in.recording.name == "mouse2"
+    compare.job.button.click()
+    workspace.chooser.setCurrentIndex(0)
+    assert compare.recording.text() == "mouse2"
+    qtbot.waitUntil(lambda: compare.recording.text() == "mouse1", timeout=60_000)
+    assert set(compared_in.proposals) == {"network", "rule", "oasis"}
+    assert workspace.session.proposals == {} and compare.results.isHidden()
+    workspace.chooser.setCurrentIndex(1)
+    qtbot.waitUntil(lambda: not compare.results.isHidden())
+    compare.close()
+    assert compared_in.proposals == {}
+
+
+def test_only_edits_of_transients_in_compared_cells_are_scored_again_and_once(
+    compare, workspace, qtbot, monkeypatch
+):
+    session = workspace.session
+    session.select([0])
+    compared(compare, session, qtbot)
+    shown = []
+    monkeypatch.setattr(compare.results, "show_session", lambda *_: shown.append(1))
+    session.do(SetStatus((0,), "accepted"))
+    mark(session, (100, 110), unit_id=5)
+    qtbot.wait(600)
+    assert shown == []
+    for onset in (100, 200, 300):
+        mark(session, (onset, onset + 10))
+    assert shown == []
+    qtbot.waitUntil(lambda: shown != [])
+    qtbot.wait(600)
+    assert shown == [1]
+
+
+def test_names_of_methods_can_be_read_in_both_themes(compare, viewer, workspace, qtbot):
+    from napari.utils.theme import get_theme
+
+    compared(compare, workspace.session, qtbot)
+    for theme in ("light", "dark"):
+        viewer.theme = theme
+        background = QColor(get_theme(theme).background.as_hex())
+        scores = compare.results.scores
+        names = [scores.verticalHeaderItem(i) for i in range(scores.rowCount())]
+        colors = [name.foreground().color() for name in names]
+        colors += [
+            QColor(re.findall("#[0-9a-f]{6}", b.styleSheet())[0]) for b in compare.methods.values()
+        ]
+        assert len(colors) == 7
+        assert min(contrast(color, background) for color in colors) > 4
+
+
+def contrast(a, b):
+    """Contrast ratio of WCAG 2."""
+    light, dark = sorted((luminance(a), luminance(b)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(color):
+    parts = (color.redF(), color.greenF(), color.blueF())
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -1,11 +1,14 @@
 """The panel that trains models, in a real viewer."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
+from qtpy.QtGui import QColor
 
 from napari_caltrig.curation import AddTransients, numbered
-from napari_caltrig.transients.learning import unfinished_path
+from napari_caltrig.transients.learning import LearningStep, unfinished_path
 from napari_caltrig.weights import list_models
 from napari_caltrig.widgets.model_menu import NOTHING
 from napari_caltrig.widgets.train import OWN, SIMULATION
@@ -108,7 +111,9 @@ def test_a_cancelled_training_can_be_continued(labelled, panel, qtbot):
     qtbot.waitUntil(lambda: not panel.job.running, timeout=60_000)
     assert unfinished_path("later").is_file()
     assert "later" not in [card.name for card in list_models("transients")]
+    assert panel.resume.isVisibleTo(panel) and panel.resume.isChecked()
     panel.name.setText("x")
+    assert not panel.resume.isVisibleTo(panel)
     panel.name.setText("later")
     assert panel.resume.isChecked()
 
@@ -140,6 +145,44 @@ def test_the_next_cells_to_label_are_ranked_and_selected(labelled, panel, qtbot)
     assert sorted(ranked) == [9, 11, 20, 21, 22, 30, 41]
     panel.label_next.table.selectRow(2)
     assert labelled.selection == (ranked[2],)
+
+
+def test_scores_before_the_first_step_are_in_sight_and_named_in_both_themes(panel, viewer):
+    plot = panel.plot
+    plot.add(LearningStep(0, 20, "", f1=0.5), on_simulation=False)
+    for step in (1, 2, 3):
+        plot.add(LearningStep(step, 20, "", loss=1 / step), on_simulation=False)
+    for part in (plot.loss_plot, plot.f1_plot):
+        (first, last), _ = part.getPlotItem().getViewBox().viewRange()
+        assert first <= 0 and 3 <= last < 4
+    legend = plot.f1_plot.getPlotItem().legend
+    for theme in ("light", "dark"):
+        viewer.theme = theme
+        background = plot.f1_plot.backgroundBrush().color()
+        for _, label in legend.items:
+            color = QColor(re.findall("#[0-9A-Fa-f]{6}", label.item.toHtml())[0])
+            assert abs(color.lightness() - background.lightness()) > 100
+
+
+def test_the_ranking_belongs_to_its_recording(labelled, second, workspace, panel, qtbot):
+    assert panel.recording.text() == "mouse2"
+    workspace.chooser.setCurrentIndex(0)
+    assert panel.recording.text() == "mouse1" and "in mouse1" in panel.count.text()
+    panel.label_next.job.button.click()
+    qtbot.waitUntil(lambda: len(panel.label_next.ranked) > 0, timeout=60_000)
+    ranked, selected = panel.label_next.ranked, labelled.selection
+    workspace.chooser.setCurrentIndex(1)
+    assert panel.label_next.ranked == []
+    panel.label_next.job.button.click()
+    panel.label_next.job.button.click()  # cancelled
+    qtbot.waitUntil(lambda: not panel.label_next.job.running, timeout=60_000)
+    assert panel.label_next.ranked == []
+    workspace.chooser.setCurrentIndex(0)
+    assert panel.label_next.ranked == ranked
+    assert labelled.selection == selected
+    panel.label_next.table.selectRow(2)
+    assert labelled.selection == (ranked[2],)
+    assert second.selection == (0,)
 
 
 def test_files_are_listed_once(panel, tmp_path):

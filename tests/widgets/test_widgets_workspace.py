@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QApplication
 from napari_caltrig import Footprints
 from napari_caltrig.curation import AddTransients, CurationStore, SetStatus, numbered
 from napari_caltrig.recording import Transients
-from napari_caltrig.viewer.commands import add_layer_data
+from napari_caltrig.viewer.commands import add_layer_data, show_panel
 from napari_caltrig.viewer.layers import layer_data
 from napari_caltrig.viewer.registry import register
 from napari_caltrig.widgets.workspace import TRACES_DOCK
@@ -290,6 +290,32 @@ def test_both_themes_are_readable(viewer, workspace):
         background = traces.plot.backgroundBrush().color()
         text = traces.plot.getPlotItem().getAxis("left").textPen().color()
         assert abs(background.lightness() - text.lightness()) > 100
+
+
+def test_a_low_window_neither_grows_nor_squeezes_the_tools(viewer, workspace, qtbot):
+    window, detect = viewer.window._qt_window, workspace.panel.detect
+    window.resize(1280, 800)
+    window.show()
+    for name in ("Train", "Compare methods", "Workspace"):
+        show_panel(viewer, name)
+    qtbot.waitUntil(lambda: detect.job.isVisible())
+    detect.choice.choose("rule")
+    detect.choice.rule.more.setChecked(True)
+    qtbot.wait(200)
+    assert window.height() <= 800
+    for part in (detect.scope, detect.choice.rule.peak, detect.choice.rule.floor, detect.mode):
+        assert part.height() >= 18
+    inside = detect.job.mapTo(window, detect.job.rect().bottomLeft())
+    assert inside.y() < 800
+
+
+def test_a_page_of_tools_takes_no_more_room_than_it_needs(workspace, qtbot):
+    tools = workspace.panel.tools
+    heights = []
+    for index in (0, 1):
+        tools.setCurrentIndex(index)
+        heights.append(tools.sizeHint().height())
+    assert heights[1] < heights[0]
 
 
 def test_closing_frees_everything(make_napari_viewer, npe2pm, recording):

@@ -22,7 +22,7 @@ from napari_caltrig.widgets.confirm_mode import ConfirmModeMenu, apply_confirmed
 from napari_caltrig.widgets.job import JobRow
 from napari_caltrig.widgets.method_choice import METHOD_NAMES
 from napari_caltrig.widgets.parts import note
-from napari_caltrig.widgets.trace_colors import method_color
+from napari_caltrig.widgets.trace_colors import method_text_color
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +54,7 @@ class CompareResults(QWidget):
         super().__init__(parent)
         self._session: Session | None = None
         self._agreement: Any = None
+        self._dark = True
         self._title = note()
         self.scores = _table()
         self.kind = QComboBox()
@@ -89,6 +90,12 @@ class CompareResults(QWidget):
 
     # Showing -----------------------------------------------------------------
 
+    def show_theme(self, *, dark: bool) -> None:
+        """Write the names of methods so that they can be read on this background."""
+        self._dark = dark
+        for table in (self.scores, self.agreement):
+            _paint(table, dark=dark)
+
     def show_session(self, session: Session, tolerance_s: float) -> None:
         """Compare the session's proposals with each other and with the user's transients."""
         from napari_caltrig.transients import agreement, scores_against
@@ -121,6 +128,7 @@ class CompareResults(QWidget):
             unit_ids=labelled or cells,
         )
         _fill_scores(self.scores, scores, scored=bool(labelled))
+        _paint(self.scores, dark=self._dark)
         everyone = {_YOURS: yours, **known} if labelled else known
         self._agreement = agreement(everyone, rate, tolerance_s, unit_ids=labelled or cells)
         self._show_agreement()
@@ -132,6 +140,7 @@ class CompareResults(QWidget):
         events = self.kind.currentIndex() == 0
         matrix = self._agreement.event_f1 if events else self._agreement.frame_f1
         _fill(self.agreement, matrix, list(matrix.columns), lambda value: f"{value:.2f}")
+        _paint(self.agreement, dark=self._dark)
 
     def _list_methods(self, methods: list[str]) -> None:
         if [self.method.itemData(i) for i in range(self.method.count())] == methods:
@@ -201,20 +210,13 @@ def _fill(
     text: Callable[[float], str],
     whole: tuple[str, ...] = (),
 ) -> None:
-    """Show numbers; the names of methods in their colours."""
-    colors = {short: method_color(method) for method, short in _SHORT.items()}
+    """Show numbers under and beside their names."""
     table.setRowCount(len(values))
     table.setColumnCount(values.shape[1])
     for column, name in enumerate(headers):
-        header = QTableWidgetItem(name)
-        if name in colors:
-            header.setForeground(QColor(colors[name]))
-        table.setHorizontalHeaderItem(column, header)
+        table.setHorizontalHeaderItem(column, QTableWidgetItem(name))
     for row, name in enumerate(values.index):
-        header = QTableWidgetItem(str(name))
-        if name in colors:
-            header.setForeground(QColor(colors[name]))
-        table.setVerticalHeaderItem(row, header)
+        table.setVerticalHeaderItem(row, QTableWidgetItem(str(name)))
         for column, column_name in enumerate(values.columns):
             value = float(values.iloc[row, column])
             shown = (
@@ -225,3 +227,13 @@ def _fill(
             table.setItem(row, column, item)
     header_height = table.horizontalHeader().sizeHint().height()
     table.setFixedHeight(header_height + 22 * len(values) + 4)
+
+
+def _paint(table: QTableWidget, *, dark: bool) -> None:
+    """Give the names of methods their colours."""
+    colors = {short: method_text_color(method, dark=dark) for method, short in _SHORT.items()}
+    across = [table.horizontalHeaderItem(i) for i in range(table.columnCount())]
+    down = [table.verticalHeaderItem(i) for i in range(table.rowCount())]
+    for header in (*across, *down):
+        if header.text() in colors:
+            header.setForeground(QColor(colors[header.text()]))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QComboBox, QFormLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
 
 from napari_caltrig.widgets.confirm_mode import ConfirmModeMenu, apply_confirmed
 from napari_caltrig.widgets.job import JobRow
 from napari_caltrig.widgets.method_choice import MethodChoice
+from napari_caltrig.widgets.parts import Scroll
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,13 +40,18 @@ class DetectTransients(QWidget):
         self.model, self.threshold = self.choice.network.model, self.choice.network.threshold
         self.mode = ConfirmModeMenu()
         self.job = JobRow("Detect", self._make_steps, self._finish)
-        form = QFormLayout(self)
+        choices = QWidget()
+        form = QFormLayout(choices)
         form.setContentsMargins(0, 0, 0, 0)
         form.setVerticalSpacing(4)
         form.addRow("Cells", self.scope)
         form.addRow(self.choice)
         form.addRow("Result", self.mode)
-        form.addRow(self.job)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(Scroll(choices))
+        layout.addWidget(self.job)  # in sight also where there is little room for the choices
 
     def _make_steps(self) -> Callable[[], Steps[Any]] | None:
         from napari_caltrig.session_transients import cells_for, confirmation_steps

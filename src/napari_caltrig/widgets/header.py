@@ -40,13 +40,12 @@ class Header(QWidget):
         self._session = session
         self.name = _line()
         self.facts = _line()
-        self.dff = _line()
+        self.details = _line()
         self.file = _line()
-        self.notes = _line()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        for line in (self.name, self.facts, self.dff, self.notes, self.file):
+        for line in (self.name, self.facts, self.details, self.file):
             layout.addWidget(line)
         self._rate_row = self._build_rate_row()
         layout.addWidget(self._rate_row)
@@ -118,16 +117,14 @@ class Header(QWidget):
         )
         self.facts.setToolTip(f"Frame rate from: {clock.source}")
         method = recording.metadata.get("dff")
-        self.dff.setText(f"dF/F: {method['method']}" if method else "")
-        self.dff.setToolTip(method["description"] if method else "")
-        self.dff.setVisible(bool(method))
         notes = [f"{k}: {v}" for k, v in recording.unavailable.items()]
-        self.notes.setText(
-            f"{len(notes)} note{'s' * (len(notes) != 1)} on the file (hover to read)"
-        )
-        self.notes.setToolTip("\n".join(notes))
-        self.notes.setVisible(bool(notes))
-        mode = "read only" if session.store.read_only else "decisions are kept in"
+        count = f"{len(notes)} note{'s' * (len(notes) != 1)} on the file (hover)"
+        shown = [f"dF/F: {method['method']}"] * bool(method) + [count] * bool(notes)
+        tips = [method["description"]] * bool(method) + notes
+        self.details.setText(" · ".join(shown))
+        self.details.setToolTip("\n".join(tips))
+        self.details.setVisible(bool(shown))
+        mode = "read only" if session.store.read_only else "decisions in"
         self.file.setText(f"{mode} {session.store.path.name}")
         self.file.setToolTip(str(session.store.path))
         read_only = session.store.read_only

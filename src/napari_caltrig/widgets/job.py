@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
 
 from napari_caltrig.viewer import work
@@ -29,6 +30,9 @@ class JobRow(QWidget):
     on_step
         Called with every step, in the GUI thread.
     """
+
+    ended = Signal()
+    """The work has ended in any way, cancelled or failed too; not after `stop`."""
 
     def __init__(
         self,
@@ -101,6 +105,13 @@ class JobRow(QWidget):
 
     def _end(self) -> None:
         self._job = None
+        self.reset()
+        self.ended.emit()
+
+    def reset(self) -> None:
+        """Show that nothing runs."""
+        if self._job is not None:
+            return
         self.button.setEnabled(True)
         self.button.setText(self._label)
         self.bar.setRange(0, 1)
@@ -108,7 +119,7 @@ class JobRow(QWidget):
         self.bar.setFormat("")
 
     def stop(self) -> None:
-        """Cancel and forget: the widget is going away."""
+        """Cancel and forget; touches no Qt, which may be gone. `reset` where the row stays."""
         if self._job is not None:
             self._job.abandon()
             self._job = None

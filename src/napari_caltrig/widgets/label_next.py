@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QHeaderView,
+    QSizePolicy,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_caltrig.widgets.job import JobRow
 
@@ -48,6 +56,7 @@ class LabelNext(QWidget):
         super().__init__(parent)
         self._session_of, self._model = session, model
         self._session: Session | None = None
+        self._rankings: WeakKeyDictionary[Session, pd.DataFrame] = WeakKeyDictionary()
         self.job = JobRow("Which cells next?", self._make_steps, self._finish)
         self.job.button.setToolTip(
             "Rank the cells without labels by how much there is to learn from"
@@ -62,7 +71,8 @@ class LabelNext(QWidget):
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
-        self.table.setMinimumHeight(90)
+        self.table.setMinimumHeight(72)  # and no more where there is little room
+        self.table.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         self.table.itemSelectionChanged.connect(self._select)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -75,26 +85,39 @@ class LabelNext(QWidget):
         rows = range(self.table.rowCount())
         return [int(self.table.item(row, 0).text()) for row in rows]
 
-    def _make_steps(self) -> Callable[[], Steps[pd.DataFrame]]:
+    def show_session(self, session: Session | None) -> None:
+        """Show what was ranked in this recording; None: there is none."""
+        if session is not self._session:
+            self._session = session
+            self._show()
+
+    def _make_steps(self) -> Callable[[], Steps[tuple[Session, pd.DataFrame]]]:
         session = self._session_of()
         if session is None:
             raise ValueError("Open a recording and its workspace first.")
         if session.clock.frame_rate is None:
             raise ValueError("Set the frame rate at the top of the workspace first.")
         model = self._model()
-        self._session = session
 
-        def steps() -> Steps[pd.DataFrame]:
+        def steps() -> Steps[tuple[Session, pd.DataFrame]]:
             from napari_caltrig.training_data import label_next_steps
 
-            return (yield from label_next_steps(session.recording, session.curation, model))
+            ranking = yield from label_next_steps(session.recording, session.curation, model)
+            return session, ranking
 
         return steps
 
-    def _finish(self, ranking: pd.DataFrame) -> None:
+    def _finish(self, result: tuple[Session, pd.DataFrame]) -> None:
+        session, ranking = result
+        self._rankings[session] = ranking
+        self._session = self._session_of()
+        self._show()
+
+    def _show(self) -> None:
+        ranking = None if self._session is None else self._rankings.get(self._session)
         self.table.blockSignals(True)
-        self.table.setRowCount(len(ranking))
-        for row, cell in enumerate(ranking.itertuples()):
+        self.table.setRowCount(0 if ranking is None else len(ranking))
+        for row, cell in enumerate(() if ranking is None else ranking.itertuples()):
             numbers = (f"{cell.transients:.1f}", f"{cell.corrections:.1f}", str(cell.doubtful))
             texts = (str(cell.Index), *numbers)
             for column, text in enumerate(texts):

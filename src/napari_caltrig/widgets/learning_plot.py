@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_caltrig.transients.learning import LearningStep
 from napari_caltrig.widgets.plot import apply_theme, pg, thin_pen
@@ -27,8 +27,9 @@ class LearningPlot(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        for plot, name in ((self.loss_plot, "loss"), (self.f1_plot, "event F1")):
-            plot.setMinimumHeight(120)
+        for plot, name, least in ((self.loss_plot, "loss", 80), (self.f1_plot, "event F1", 115)):
+            plot.setMinimumHeight(least)  # and no more where there is little room
+            plot.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
             plot.setMouseEnabled(x=False, y=False)
             plot.hideButtons()
             plot.setMenuEnabled(False)
@@ -54,7 +55,10 @@ class LearningPlot(QWidget):
         for plot in (self.loss_plot, self.f1_plot):
             foreground, _ = apply_theme(plot, theme)
             plot.getPlotItem().getAxis("left").label.setDefaultTextColor(pg.mkColor(foreground))
-        self.f1_plot.getPlotItem().legend.setLabelTextColor(foreground)
+        legend = self.f1_plot.getPlotItem().legend
+        legend.setLabelTextColor(foreground)  # of labels to come
+        for _, label in legend.items:
+            label.setText(label.text, color=foreground)
 
     def clear(self) -> None:
         """Forget the training before."""
@@ -83,6 +87,8 @@ class LearningPlot(QWidget):
         self._draw()
 
     def _draw(self) -> None:
+        last = max((x for points in (self.losses, self.scores) for x, _ in points), default=0)
+        self.loss_plot.setXRange(0, last or 1, padding=0.02)  # F1 is known before the first loss
         for curve, points in (
             (self._loss, self.losses),
             (self._f1, self.scores),

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QWidget
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtGui import QResizeEvent
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QWidget,
+)
 
 from napari_caltrig.viewer.work import notify_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from napari_caltrig.session import Session
 
 
 def button(text: str, tip: str, slot: Callable[[], Any]) -> QPushButton:
@@ -43,6 +56,66 @@ def note(text: str = "") -> QLabel:
     result = QLabel(text)
     result.setWordWrap(True)
     return result
+
+
+class RecordingName(QLabel):
+    """The recording on which a panel works; a long name does not widen the panel."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.show_session(None)
+
+    def show_session(self, session: Session | None) -> None:
+        """Name its recording; None: there is none."""
+        self.setText("open a recording first" if session is None else session.recording.name)
+        self.setToolTip("" if session is None else str(session.recording.path))
+
+
+class Scroll(QScrollArea):
+    """Wants as much room as its content, and scrolls up and down where there is less.
+
+    Parameters
+    ----------
+    content
+        What is shown.
+    least
+        Smallest height in pixels.
+    """
+
+    def __init__(self, content: QWidget, least: int = 60, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._least = least
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        self.setWidget(content)
+
+    def sizeHint(self) -> QSize:
+        """The content's."""
+        content = self.widget()
+        hint = QSize(content.sizeHint())
+        if content.hasHeightForWidth() and self.width() > content.minimumSizeHint().width():
+            hint.setHeight(content.heightForWidth(self.width()))
+        return hint
+
+    def minimumSizeHint(self) -> QSize:
+        """As wide as the content must be, but low."""
+        least = self.widget().minimumSizeHint()
+        return QSize(least.width(), min(self._least, least.height()))
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Ask for another height when the content has another one."""
+        if event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return bool(super().eventFilter(watched, event))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Ask for another height when lines break elsewhere."""
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self.updateGeometry()
 
 
 def row(*parts: QWidget | int) -> QHBoxLayout:

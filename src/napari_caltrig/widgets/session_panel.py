@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import (
     QHBoxLayout,
+    QLayout,
     QMenu,
     QSizePolicy,
     QTabWidget,
@@ -32,7 +33,7 @@ from napari_caltrig.widgets.detect import DetectTransients
 from napari_caltrig.widgets.header import Header
 from napari_caltrig.widgets.later import Later
 from napari_caltrig.widgets.missed import MissedCells
-from napari_caltrig.widgets.parts import button
+from napari_caltrig.widgets.parts import Scroll, button
 from napari_caltrig.widgets.popup import MenuButton
 from napari_caltrig.widgets.review import Review
 from napari_caltrig.widgets.walk import Walk
@@ -89,11 +90,11 @@ class SessionPanel(QWidget):
         )
         self.groups = CellGroups(session, drawing)
         self.merging = CellMerging(session, link, drawing)
-        self.tools = _tabs(
+        self.tools = _Tabs(
             ("Transients", self.detect),
-            ("Missed cells", self.missed),
-            ("Merge, split", self.merging),
-            ("Groups, notes", self.groups),
+            ("Missed cells", Scroll(self.missed)),
+            ("Merge, split", Scroll(self.merging)),
+            ("Groups, notes", Scroll(self.groups)),
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
@@ -120,6 +121,9 @@ class SessionPanel(QWidget):
         top.addLayout(outcome)
         layout.addLayout(top)
         layout.addWidget(self.looks)
+        # The table takes what the tools leave it, but at least what it needs.
+        self.table.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
+        self.table.layout().setSizeConstraint(QLayout.SizeConstraint.SetMinimumSize)
         layout.addWidget(self.table, 1)
         layout.addWidget(self.review)
         layout.addWidget(self.walk)
@@ -128,7 +132,7 @@ class SessionPanel(QWidget):
         self._links = Links(
             (self.review.judged, self.walk.judged),
             (self.table.model.modelReset, self.walk.show_progress),
-            (self.tools.currentChanged, lambda _: _fit(self.tools)),
+            (self.tools.currentChanged, lambda _: self.tools.fit()),
         )
         self._measure()
 
@@ -168,24 +172,32 @@ def _panels_menu(viewer: Any) -> QMenu:
     return menu
 
 
-def _tabs(*pages: tuple[str, QWidget]) -> QTabWidget:
-    """Tools one at a time: the table keeps its room."""
-    tabs = QTabWidget()
-    tabs.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
-    for title, content in pages:
-        page = QWidget()
-        layout = QVBoxLayout(page)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(content)
-        layout.addStretch(1)
-        tabs.addTab(page, title)
-    _fit(tabs)
-    return tabs
+class _Tabs(QTabWidget):
+    """Tools one at a time, as high as the one that is shown: the table keeps its room."""
 
+    def __init__(self, *pages: tuple[str, QWidget]) -> None:
+        super().__init__()
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        for title, content in pages:
+            page = QWidget()
+            layout = QVBoxLayout(page)
+            layout.setContentsMargins(4, 4, 4, 4)
+            layout.addWidget(content)
+            layout.addStretch(1)
+            self.addTab(page, title)
+        self.fit()
 
-def _fit(tabs: QTabWidget) -> None:
-    """Only the page that is shown takes room."""
-    for i in range(tabs.count()):
-        shown = i == tabs.currentIndex()
-        policy = QSizePolicy.Policy.Preferred if shown else QSizePolicy.Policy.Ignored
-        tabs.widget(i).setSizePolicy(QSizePolicy.Policy.Preferred, policy)
+    def fit(self) -> None:
+        """Only the page that is shown takes room."""
+        for i in range(self.count()):
+            shown = i == self.currentIndex()
+            policy = QSizePolicy.Policy.Preferred if shown else QSizePolicy.Policy.Ignored
+            self.widget(i).setSizePolicy(QSizePolicy.Policy.Preferred, policy)
+        self.updateGeometry()
+
+    def sizeHint(self) -> QSize:
+        """Of the page that is shown; Qt's is that of the highest one."""
+        hint = QSize(super().sizeHint())
+        pages = [self.widget(i).sizeHint().height() for i in range(self.count())]
+        hint.setHeight(hint.height() - max(pages) + pages[self.currentIndex()])
+        return hint

@@ -22,6 +22,14 @@ METHOD_COLORS = {
     "oasis": (225, 105, 205),
 }
 OTHER_METHOD = (190, 150, 255)
+_METHOD_TEXT_ON_LIGHT = {
+    "manual": "#1d7036",
+    "confirmed": "#0a6868",
+    "network": "#a84300",
+    "rule": "#0b5cad",
+    "oasis": "#9c2186",
+}
+_OTHER_TEXT_ON_LIGHT = "#6437c4"
 
 _EVENT_COLORS = ("#5fd0c5", "#d66b6b", "#b69cff", "#d3d35a", "#7fb2e5", "#e59fd0")
 _CELL_COLORS = (
@@ -61,3 +69,10 @@ def event_color(index: int) -> str:
 def method_color(method: str) -> str:
     """Colour of the transients of a method, as ``#rrggbb``."""
     return "#{:02x}{:02x}{:02x}".format(*METHOD_COLORS.get(method, OTHER_METHOD))
+
+
+def method_text_color(method: str, *, dark: bool) -> str:
+    """Colour of a method's name on a dark or a light background, as ``#rrggbb``."""
+    if dark:
+        return method_color(method)
+    return _METHOD_TEXT_ON_LIGHT.get(method, _OTHER_TEXT_ON_LIGHT)

@@ -29,12 +29,12 @@ from napari_caltrig.widgets.job import JobRow
 from napari_caltrig.widgets.label_next import LabelNext
 from napari_caltrig.widgets.learning_plot import LearningPlot
 from napari_caltrig.widgets.model_menu import NOTHING, ModelMenu, models
-from napari_caltrig.widgets.parts import RecordingName, note
+from napari_caltrig.widgets.parts import RecordingName, Scroll, note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from qtpy.QtGui import QCloseEvent
+    from qtpy.QtGui import QCloseEvent, QShowEvent
 
     from napari_caltrig.curation import Change
     from napari_caltrig.session import Session
@@ -143,11 +143,15 @@ class Train(TabbedPanel):
         self._form.addRow("New model", self.name)
         self._form.addRow(self.resume)
         self._form.addRow(self.job)
-        layout = QVBoxLayout(self)
+        content = QWidget()
+        layout = QVBoxLayout(content)
         layout.addLayout(self._form)
         layout.addWidget(self.plot, 2)
         layout.addWidget(self.result)
         layout.addWidget(self.label_next, 1)
+        holder = QVBoxLayout(self)
+        holder.setContentsMargins(0, 0, 0, 0)
+        holder.addWidget(Scroll(content))
 
     # Choices -----------------------------------------------------------------
 
@@ -241,11 +245,15 @@ class Train(TabbedPanel):
         else:
             super().keyPressEvent(event)
 
-    def _show_unfinished(self, *_: Any) -> None:
+    @property
+    def _is_unfinished(self) -> bool:
         from napari_caltrig.transients.learning import unfinished_path
 
         name = self.name.text().strip()
-        there = bool(name) and unfinished_path(name).is_file()
+        return bool(name) and unfinished_path(name).is_file()
+
+    def _show_unfinished(self, *_: Any) -> None:
+        there = self._is_unfinished
         self._form.setRowVisible(self.resume, there)
         self.resume.setChecked(there)
 
@@ -297,11 +305,19 @@ class Train(TabbedPanel):
     def _apply_theme(self, *_: Any) -> None:
         self.plot.apply_theme(self._viewer.theme)
 
+    def showEvent(self, event: QShowEvent) -> None:
+        """Offer to continue a training that was interrupted elsewhere."""
+        super().showEvent(event)
+        if self._is_unfinished != self._form.isRowVisible(self.resume):
+            self._show_unfinished()
+
     # The end -----------------------------------------------------------------
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Let go of the viewer; a training that runs can be continued later."""
         self._let_go()
+        for row in (self.job, self.label_next.job):
+            row.reset()
         super().closeEvent(event)
 
 

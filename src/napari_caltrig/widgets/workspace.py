@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from napari_caltrig.session import Session
 
 TRACES_DOCK = "Traces"
-_TRACES_SHARE = 0.3
+_TRACES_SHARE, _SHARE_OF_LOW, _LOW_PX = 0.3, 0.22, 900
+"""How much of the window's height the traces take, and of a low window, where tools need more."""
 
 
 class Workspace(QWidget):
@@ -167,7 +168,8 @@ class Workspace(QWidget):
             self._traces_dock = self._viewer.window.add_dock_widget(
                 self._traces, area="bottom", name=TRACES_DOCK, add_vertical_stretch=False
             )
-            set_dock_height(self._traces, _TRACES_SHARE)
+            low = self._traces.window().height() < _LOW_PX
+            set_dock_height(self._traces, _SHARE_OF_LOW if low else _TRACES_SHARE)
         self._traces_dock.show()
 
     # The end -----------------------------------------------------------------
