@@ -14,6 +14,7 @@ from napari_caltrig.recording import Transients
 from napari_caltrig.viewer.commands import add_layer_data, show_panel
 from napari_caltrig.viewer.layers import layer_data
 from napari_caltrig.viewer.registry import register
+from napari_caltrig.widgets.parts import Scroll
 from napari_caltrig.widgets.workspace import TRACES_DOCK
 
 pytestmark = pytest.mark.gui
@@ -316,6 +317,17 @@ def test_a_page_of_tools_takes_no_more_room_than_it_needs(workspace, qtbot):
         tools.setCurrentIndex(index)
         heights.append(tools.sizeHint().height())
     assert heights[1] < heights[0]
+
+
+def test_nothing_scrolls_where_there_is_room(viewer, workspace, qtbot):
+    viewer.window._qt_window.resize(1280, 960)
+    viewer.window.show()
+    tools = workspace.panel.tools
+    for index in range(tools.count()):
+        tools.setCurrentIndex(index)
+        (area,) = tools.currentWidget().findChildren(Scroll)
+        qtbot.waitUntil(lambda area=area: area.verticalScrollBar().maximum() == 0)
+    assert workspace.panel.height() > workspace.height() - 10  # nothing is left empty below
 
 
 def test_closing_frees_everything(make_napari_viewer, npe2pm, recording):

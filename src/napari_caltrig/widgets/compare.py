@@ -20,7 +20,7 @@ from napari_caltrig.widgets.docking import TabbedPanel
 from napari_caltrig.widgets.job import JobRow
 from napari_caltrig.widgets.later import Later
 from napari_caltrig.widgets.method_choice import METHOD_NAMES, METHOD_TIPS, MethodChoice
-from napari_caltrig.widgets.parts import RecordingName, Scroll, button, note
+from napari_caltrig.widgets.parts import RecordingName, button, fill, note
 from napari_caltrig.widgets.plot import is_dark
 from napari_caltrig.widgets.recording_panel import RecordingPanel
 from napari_caltrig.widgets.trace_colors import method_text_color
@@ -96,9 +96,7 @@ class CompareMethods(RecordingPanel, TabbedPanel):
         layout.addWidget(self._hint)
         layout.addWidget(self.results, 1)
         layout.addWidget(self.clear)
-        holder = QVBoxLayout(self)
-        holder.setContentsMargins(0, 0, 0, 0)
-        holder.addWidget(Scroll(content))
+        fill(self, content)
         self.results.setVisible(False)
         self.clear.setVisible(False)
 

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -90,6 +91,7 @@ class Scroll(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        content.setMinimumWidth(1)  # squeezed, as without scrolling, rather than cut
         self.setWidget(content)
 
     def sizeHint(self) -> QSize:
@@ -98,12 +100,18 @@ class Scroll(QScrollArea):
         hint = QSize(content.sizeHint())
         if content.hasHeightForWidth() and self.width() > content.minimumSizeHint().width():
             hint.setHeight(content.heightForWidth(self.width()))
-        return hint
+        return hint + self._frame
 
     def minimumSizeHint(self) -> QSize:
         """As wide as the content must be, but low."""
         least = self.widget().minimumSizeHint()
-        return QSize(least.width(), min(self._least, least.height()))
+        bar = self.verticalScrollBar().sizeHint().width()
+        return QSize(least.width() + bar, min(self._least, least.height())) + self._frame
+
+    @property
+    def _frame(self) -> QSize:
+        width = 2 * self.frameWidth()  # a theme draws one in spite of `NoFrame`
+        return QSize(width, width)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Ask for another height when the content has another one."""
@@ -116,6 +124,16 @@ class Scroll(QScrollArea):
         super().resizeEvent(event)
         if event.size().width() != event.oldSize().width():
             self.updateGeometry()
+
+
+def fill(panel: QWidget, content: QWidget) -> None:
+    """Make `content` the whole of a docked panel; it scrolls where there is too little room."""
+    area = Scroll(content)
+    # Napari adds a stretch below what does not expand, which may take most of the dock.
+    area.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+    layout = QVBoxLayout(panel)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.addWidget(area)
 
 
 def row(*parts: QWidget | int) -> QHBoxLayout:

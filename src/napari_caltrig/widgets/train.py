@@ -29,7 +29,7 @@ from napari_caltrig.widgets.job import JobRow
 from napari_caltrig.widgets.label_next import LabelNext
 from napari_caltrig.widgets.learning_plot import LearningPlot
 from napari_caltrig.widgets.model_menu import NOTHING, ModelMenu, models
-from napari_caltrig.widgets.parts import RecordingName, Scroll, note
+from napari_caltrig.widgets.parts import RecordingName, fill, note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,9 +149,7 @@ class Train(TabbedPanel):
         layout.addWidget(self.plot, 2)
         layout.addWidget(self.result)
         layout.addWidget(self.label_next, 1)
-        holder = QVBoxLayout(self)
-        holder.setContentsMargins(0, 0, 0, 0)
-        holder.addWidget(Scroll(content))
+        fill(self, content)
 
     # Choices -----------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSize, Qt, QTimer
-from qtpy.QtWidgets import QComboBox, QStackedWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from napari_caltrig.curation.naming import distinct_names
 from napari_caltrig.viewer.links import Links
@@ -46,6 +46,8 @@ class Workspace(QWidget):
         self.chooser = QComboBox()
         self.chooser.setToolTip("The recording to work on")
         self._stack = QStackedWidget()
+        # Napari adds a stretch below what does not expand, which may take most of the dock.
+        self._stack.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self._stack.addWidget(Welcome(napari_viewer))
         self._traces = _LowStack()
         self._traces.addWidget(QWidget())
