@@ -64,11 +64,6 @@ def needs_denoised(method: Method) -> bool:
     return method == "caltrig-rule"
 
 
-def table_method(method: Method) -> str:
-    """How `confirm` knows the transients of a method, see `table_methods`."""
-    return method
-
-
 def table_methods(table: pd.DataFrame) -> pd.Series[str]:
     """By which method each transient of a table was found.
 

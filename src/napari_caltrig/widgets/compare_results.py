@@ -153,7 +153,6 @@ class CompareResults(QWidget):
 
     def _make_steps(self) -> Callable[[], Steps[Confirmed]] | None:
         from napari_caltrig.session_transients import confirmation_steps
-        from napari_caltrig.transients.methods import table_method
 
         session = self._session
         if session is None or self.method.currentIndex() < 0:
@@ -162,8 +161,7 @@ class CompareResults(QWidget):
             raise ValueError("This recording is open for reading only.")
         method, mode = self.method.currentData(), self.mode.mode
         found, cells = session.proposals[method], session.proposal_cells
-        name = table_method(method)
-        return lambda: confirmation_steps(session, found, cells, mode, name)
+        return lambda: confirmation_steps(session, found, cells, mode, method)
 
     def _finish(self, change: Confirmed) -> None:
         from napari.utils.notifications import show_info

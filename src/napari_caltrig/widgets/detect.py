@@ -55,7 +55,6 @@ class DetectTransients(QWidget):
 
     def _make_steps(self) -> Callable[[], Steps[Any]] | None:
         from napari_caltrig.session_transients import cells_for, confirmation_steps
-        from napari_caltrig.transients.methods import table_method
 
         session = self._session
         if session.store.read_only:
@@ -66,8 +65,7 @@ class DetectTransients(QWidget):
 
         def steps() -> Steps[tuple[pd.DataFrame, Confirmed]]:
             found = yield from session.detection_steps(cells, method=method, **options)
-            name = table_method(method)
-            return found, (yield from confirmation_steps(session, found, cells, mode, name))
+            return found, (yield from confirmation_steps(session, found, cells, mode, method))
 
         return steps
 
