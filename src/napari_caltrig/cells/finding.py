@@ -145,8 +145,13 @@ def find_cells(
         device=device,
         progress=progress,
     )
-    if not return_rejected:
-        return footprints_from_probabilities(result, threshold)
+    if return_rejected:
+        return _with_rejected(result, threshold)
+    return footprints_from_probabilities(result, threshold)
+
+
+def _with_rejected(result: CellProbabilities, threshold: float | None) -> FoundCells:
+    """Accepted and rejected candidates, and the table of both."""
     table = result.rois(threshold)
     order = np.argsort(~table["accepted"].to_numpy(), kind="stable")
     every, kept = result.candidates, table["accepted"].to_numpy()

@@ -118,14 +118,9 @@ def spans_from_probabilities(
     rate = checked_rate(frame_rate)
     high = checked_threshold(threshold)
     y = checked_traces(dff)
-    p = checked_like(probabilities, y.shape, "probabilities")
-    if p is None:
-        raise ValueError("probabilities are needed")
-    if ((p < 0) | (p > 1)).any():
-        raise ValueError("probabilities lie from 0 to 1; those given do not (are they logits?)")
-    low_share = checked_share(low_share, "low_share")
-    valley_share = checked_share(valley_share, "valley_share")
-    end_share = checked_share(end_share, "end_share")
+    p = _checked_probabilities(probabilities, y.shape)
+    shares = {"low_share": low_share, "valley_share": valley_share, "end_share": end_share}
+    low_share, valley_share, end_share = (checked_share(v, k) for k, v in shares.items())
     if onsets not in ("learned", "rule"):
         raise ValueError(f"onsets are learned or by rule, not {onsets!r}")
     ids = checked_unit_ids(unit_ids, len(y))
@@ -136,11 +131,20 @@ def spans_from_probabilities(
         cell = _rises(one, trace, known, rate, high, low_share, valley_share)
         if onsets == "learned":
             _relocate(cell, one, trace, known, rate)
-        stop = np.append(cell.onset[1:], trace.size)[: cell.onset.size]
-        stop = np.minimum(stop, next_gaps(known, cell.peak))
-        cell.peak = local_maxima(trace, cell.peak, cell.onset, stop)
+        _climb(cell, trace, known)
         columns.append(_columns_of(cell, trace, rate, end_share))
     return _table(ids, columns, method, model)
+
+
+def _checked_probabilities(
+    probabilities: ArrayLike, shape: tuple[int, ...]
+) -> NDArray[np.floating[Any]]:
+    p = checked_like(probabilities, shape, "probabilities")
+    if p is None:
+        raise ValueError("probabilities are needed")
+    if ((p < 0) | (p > 1)).any():
+        raise ValueError("probabilities lie from 0 to 1; those given do not (are they logits?)")
+    return p
 
 
 @dataclass
@@ -193,6 +197,13 @@ def _relocate(
     onset = np.clip(cell.onset, step, step + n - 1)
     first = np.maximum(np.append(0, cell.peak[:-1] + 1), run_starts(known, cell.onset))
     cell.onset = np.clip(onset, first, cell.peak)
+
+
+def _climb(cell: _Rises, y: NDArray[np.float64], known: NDArray[np.bool_]) -> None:
+    """Move peaks to a local maximum, before the next onset and gap."""
+    stop = np.append(cell.onset[1:], y.size)[: cell.onset.size]
+    stop = np.minimum(stop, next_gaps(known, cell.peak))
+    cell.peak = local_maxima(y, cell.peak, cell.onset, stop)
 
 
 def _columns_of(cell: _Rises, y: NDArray[np.float64], rate: float, end_share: float) -> _Columns:
