@@ -170,6 +170,13 @@ def test_without_labels_there_is_nothing_to_learn(config):
         tune([], config)
 
 
+@pytest.mark.parametrize("config", [TuningConfig, OwnTrainingConfig])
+@pytest.mark.parametrize("wrong", [{"validation": 1.0}, {"validation": -0.1}, {"window": 0}])
+def test_impossible_settings_are_refused_before_anything_is_read(config, wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        config("mine", **wrong)
+
+
 @pytest.mark.parametrize("name", ["", "..", "../escape", "a/b", "a\\b"])
 @pytest.mark.parametrize("config", [TuningConfig, OwnTrainingConfig])
 def test_names_that_lead_elsewhere_are_refused(config, name):

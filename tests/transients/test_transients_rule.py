@@ -59,6 +59,14 @@ def test_every_noise_estimate_gives_the_sd_of_white_noise(kind, savgol):
     assert noise.mean() == pytest.approx(0.1, rel=0.05)
 
 
+@pytest.mark.parametrize("kind", ["mean", "median", "max"])
+@pytest.mark.parametrize("frames", [1, 3, 5, 21])
+def test_noise_estimates_agree_in_short_windows_too(kind, frames):
+    # of a filter so long that what it leaves is white
+    noise = noise_trace(white(sd=0.1), RATE, SavGol(20.0), NoiseFilter(kind, window_frames=frames))
+    assert noise.mean() == pytest.approx(0.1, rel=0.03)
+
+
 def test_a_trace_twice_as_noisy_has_half_the_snr():
     clean = with_transients([300], [2.0], sd=0.0)
     low, high = (snr_trace(clean + white(1, 1000, sd)[0], RATE)[0, 303] for sd in (0.05, 0.1))
@@ -91,6 +99,13 @@ def test_windows_are_given_in_seconds_or_frames():
     assert SavGol(0.35).frames(20.0) == SavGol(window_frames=7).frames(999.0) == 7
     assert SavGol(0.01, order=2).frames(20.0) == 5  # fewer would change nothing
     assert NoiseFilter(window_s=2.0).frames(20.0) in (39, 41)
+
+
+def test_an_order_may_be_written_with_a_point():
+    y = white(1, 100)
+    np.testing.assert_array_equal(
+        savgol_trace(y, RATE, SavGol(order=2.0)), savgol_trace(y, RATE, SavGol(order=2))
+    )
 
 
 @pytest.mark.parametrize(

@@ -244,7 +244,9 @@ def test_selected_rois_are_marked_in_the_image(viewer, found):
     own = viewer.layers["ROIs"].data == roi + 1
     assert marks.data[own, 3].all()
     found.table.sortByColumn(2, Qt.SortOrder.AscendingOrder)
-    assert found.selected_rois == []
+    assert found.selected_rois == [roi]
+    assert marks.data[own, 3].all()
+    found.table.clearSelection()
     assert not marks.data[..., 3].any()
     found.select_rois([roi])
     found.close()

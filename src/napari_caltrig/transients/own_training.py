@@ -75,6 +75,10 @@ class OwnTrainingConfig:
         check_model_name(self.name)
         if min(self.steps, self.batch, self.window, self.evaluate_every) < 1:
             raise ValueError("steps, batch, window and evaluate_every must be positive")
+        if not 0 <= self.validation < 1:
+            raise ValueError(f"validation is a fraction from 0 to below 1, not {self.validation}")
+        if not 0 < self.threshold < 1:
+            raise ValueError(f"the threshold lies between 0 and 1, not {self.threshold}")
         TrainingConfig.preset(self.architecture)  # raises if there is none
 
 

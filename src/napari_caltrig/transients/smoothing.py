@@ -51,6 +51,7 @@ class SavGol:
         _positive("the SavGol window", self.window_s, self.window_frames)
         if self.order < 0 or self.order != int(self.order):
             raise ValueError(f"the SavGol order is a whole number from 0 up, not {self.order}")
+        object.__setattr__(self, "order", int(self.order))  # scipy takes no 2.0
 
     def frames(self, frame_rate: float) -> int:
         """Window that is really used: odd, and two frames more than the order at least."""
@@ -139,8 +140,8 @@ def noise_trace(
     """Sd of the noise around each frame.
 
     A filter with the central coefficient h leaves white noise of sd s a
-    residual of sd ``s * sqrt(1 - h)``; mean, median and expected maximum of a
-    half-normal variable do the rest.
+    residual of sd ``s * sqrt(1 - h)``; mean, expected median and expected
+    maximum of half-normal variables do the rest.
 
     Parameters
     ----------
@@ -265,15 +266,15 @@ def running_median(values: NDArray[np.float64], width: int) -> NDArray[np.float6
 
 
 def _half_normal(kind: NoiseKind, n: int) -> float:
-    """Mean, median, or expected maximum of `n`, of ``|x|`` for standard normal x."""
+    """Mean, or expected median or maximum of `n` (odd), of ``|x|`` for standard normal x."""
     from scipy.special import erf
+    from scipy.stats import binom
 
     if kind == "mean":
         return float(np.sqrt(2 / np.pi))
-    if kind == "median":
-        return 0.6744897501960817
     x = np.linspace(0, 8, 4001)
-    return float(np.trapezoid(1 - erf(x / np.sqrt(2)) ** n, x))
+    fewer = n // 2 if kind == "median" else n - 1  # this many of n may lie below the value
+    return float(np.trapezoid(binom.cdf(fewer, n, erf(x / np.sqrt(2))), x))
 
 
 def _positive(what: str, seconds: float, frames: int | None) -> None:

@@ -123,6 +123,8 @@ class TrainingConfig:
         check_model_name(self.name)
         if self.steps < 1:
             raise ValueError(f"training needs at least one step, not {self.steps}")
+        if self.window < 1:
+            raise ValueError(f"the window is a frame or more, not {self.window}")
         if not self.learning_rate > 0:
             raise ValueError(f"the learning rate must be positive, not {self.learning_rate}")
         if not 0 <= self.with_c <= 1:

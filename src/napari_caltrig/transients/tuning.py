@@ -98,8 +98,12 @@ class TuningConfig:
 
     def __post_init__(self) -> None:
         check_model_name(self.name)
-        if self.steps < 1 or self.batch < 2 or self.evaluate_every < 1 or self.patience < 1:
-            raise ValueError("steps, batch, evaluate_every and patience must be positive")
+        if min(self.steps, self.window, self.evaluate_every, self.patience) < 1 or self.batch < 2:
+            raise ValueError(
+                "steps, window, evaluate_every and patience are 1 or more, batch is 2 or more"
+            )
+        if not 0 <= self.validation < 1:
+            raise ValueError(f"validation is a fraction from 0 to below 1, not {self.validation}")
         if not 0 <= self.replay < 1:
             raise ValueError(f"replay is a fraction from 0 to below 1, not {self.replay}")
         if not 0 < self.share <= 1:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_caltrig.viewer.links import Links
 from napari_caltrig.viewer.registry import tag_of
-from napari_caltrig.viewer.sessions import sessions_of
+from napari_caltrig.viewer.sessions import sessions_of, shown
 from napari_caltrig.widgets.later import Later
 from napari_caltrig.widgets.layer_menu import data_of
 
@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from napari_caltrig.curation import Change
     from napari_caltrig.session import Session
     from napari_caltrig.viewer.link import ViewerLink
-    from napari_caltrig.viewer.sessions import Sessions
 
 _PAUSE_MS = 60
-_LOOK_MS = 300  # nobody says that a workspace was opened
 
 
 class MovieSession(QObject):
@@ -38,14 +36,10 @@ class MovieSession(QObject):
         super().__init__(parent)
         self._viewer = viewer
         self._movie: Any = None
-        self._sessions: Sessions | None = None
         self._session: Session | None = None
-        self._links_of_sessions = Links()
+        self._links = Links()
         self._links_of_session = Links()
         self._later = Later(_PAUSE_MS, self)
-        self._timer = QTimer(self)
-        self._timer.setInterval(_LOOK_MS)
-        self._timer.timeout.connect(self.look)
 
     @property
     def movie(self) -> Any:
@@ -61,10 +55,8 @@ class MovieSession(QObject):
     @property
     def link(self) -> ViewerLink | None:
         """The session's link to the viewer, None while there is none."""
-        session = self.session
-        return (
-            None if session is None or self._sessions is None else self._sessions.link_of(session)
-        )
+        session, sessions = self.session, sessions_of(self._viewer)
+        return None if session is None or sessions is None else sessions.link_of(session)
 
     def of(self, movie: Any) -> Session | None:
         """The session of any movie; an image of no recording goes with one of its size."""
@@ -78,21 +70,15 @@ class MovieSession(QObject):
 
     def follow(self, movie: Any) -> None:
         """Follow the session of another movie."""
+        if self._movie is None:
+            self._links.add(shown.changed, self.look)
         self._movie = movie
-        self._timer.start()
         self.look()
 
-    def look(self, _: Any = None) -> None:
+    def look(self) -> None:
         """See whether there is another session now."""
         if self._movie is None:
             return
-        sessions = sessions_of(self._viewer)
-        if sessions is not self._sessions:
-            self._links_of_sessions.disconnect()
-            self._sessions = sessions
-            if sessions is not None:
-                self._links_of_sessions.add(sessions.opened, self.look)
-                self._links_of_sessions.add(sessions.closed, self.look)
         session = self.of(self._movie)
         if session is not self._session:
             self._links_of_session.disconnect()
@@ -111,6 +97,6 @@ class MovieSession(QObject):
 
     def disconnect_all(self) -> None:
         """Follow nothing any more."""
-        self._links_of_sessions.disconnect()
+        self._links.disconnect()
         self._links_of_session.disconnect()
-        self._movie = self._sessions = self._session = None
+        self._movie = self._session = None

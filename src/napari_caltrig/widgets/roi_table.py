@@ -20,11 +20,13 @@ class RoiTable(QTableView):
     """One row per ROI, the most confident first until the user sorts otherwise."""
 
     selection_changed = Signal()
-    """Other rows are selected, or none after another sorting."""
+    """Other rows are selected, or the same ones lie elsewhere."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._rows = CellTableModel(_empty_table())
+        self._same_rois = True
+        self._kept: list[int] = []
         self.setModel(self._rows)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -36,12 +38,22 @@ class RoiTable(QTableView):
         for column, name in enumerate(self._rows.columns):
             # Napari's headers are bold, and one of them has the arrow of sorting.
             self.setColumnWidth(column, max(metrics.horizontalAdvance(name) + 34, 52))
-        self._rows.modelReset.connect(self.selection_changed)
+        self._rows.modelAboutToBeReset.connect(self._keep)
+        self._rows.modelReset.connect(self._on_reset)
         self.selectionModel().selectionChanged.connect(lambda *_: self.selection_changed.emit())
 
     def set_table(self, table: pd.DataFrame) -> None:
-        """Show another `roi_table`."""
+        """Show another `roi_table`; where the ROIs are others, none is selected."""
+        self._same_rois = False
         self._rows.set_table(table)
+        self._same_rois = True
+
+    def _keep(self) -> None:
+        self._kept = self.selected if self._same_rois else []
+
+    def _on_reset(self) -> None:
+        self.select(self._kept)
+        self.selection_changed.emit()
 
     @property
     def selected(self) -> list[int]:
