@@ -100,6 +100,14 @@ def test_a_click_on_a_cell_grows_it(found):
     assert np.isnan(grown.rois(0.5).scores[-1])
 
 
+def test_a_cell_grown_where_the_network_was_unsure_comes_once_at_any_threshold(found):
+    first = Proposals.of(found)
+    assert not at(first.rois(0.99), 50, 58)
+    grown, roi = first.grown(grow_cell(growing_image(found), (51, 57), DIAMETER))
+    for threshold in (0.99, 0.5):
+        assert at(grown.rois(threshold), 50, 58) == [roi]
+
+
 def test_what_is_impossible_is_said(found):
     first = Proposals.of(found)
     rois = first.rois(0.5)

@@ -38,8 +38,8 @@ class Proposals:
     origins
         How each of `own` came about: ``"grown"``, ``"merged"`` or ``"split"``.
     hidden
-        ROIs that the person rejected or replaced; proposals like them are not shown
-        again, whatever the threshold.
+        ROIs that the person rejected or replaced. Proposals like these or like `own` are
+        not shown again, whatever the threshold.
     """
 
     found: CellProbabilities
@@ -185,9 +185,11 @@ class Proposals:
         )
 
     def _is_hidden(self, rois: Footprints) -> NDArray[np.bool_]:
-        if self.hidden is None or not len(self.hidden) or not len(rois):
+        """Which of the network's ROIs the person has rejected, or made better."""
+        known = self.own if self.hidden is None else _piled(self.hidden, self.own)
+        if not len(known) or not len(rois):
             return np.zeros(len(rois), bool)
-        a, b = rois.binarized(0.5), self.hidden.binarized(0.5)
+        a, b = rois.binarized(0.5), known.binarized(0.5)
         shared = (a @ b.T).toarray()
         union = np.diff(a.indptr)[:, None] + np.diff(b.indptr)[None] - shared
         return np.asarray((shared / np.maximum(union, 1)).max(axis=1) > SAME_ROI)
