@@ -6,6 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from napari_caltrig.cli import main
+from napari_caltrig.curation import CurationStore
+from napari_caltrig.opening import open_recording
 from napari_caltrig.simulation.as_minian import write_minian
 from napari_caltrig.simulation.recordings import simulate_recording
 
@@ -41,3 +43,13 @@ def test_what_cannot_be_used_is_refused_and_not_kept(recording, tmp_path):
     assert "within the recording" in result.output
     assert "other.csv" not in run(recording).output
     assert "no file named other.csv" in run(recording, "--remove", "other.csv").output
+
+
+def test_decisions_that_are_open_in_a_window_are_left_alone(recording, tmp_path):
+    path = tmp_path / "licks.csv"
+    path.write_text("event,time (s)\nlick,2\n")
+    with CurationStore.for_recording(open_recording(recording)):
+        result = run(recording, "--add", path)
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: This curation is open in another window")
+    assert "lick" not in run(recording).output

@@ -20,6 +20,32 @@ def save(path, *lines):
     return path
 
 
+# Rows per frame -----------------------------------------------------------------------
+
+
+def lever(frames, held=range(50, 100)):
+    """A table in which a lever is held down, with the rows of some frames."""
+    return ["Frame Number,lever", *(f"{i},{int(i in held)}" for i in frames)]
+
+
+def test_lost_rows_do_not_make_two_events_of_one(tmp_path):
+    found = read(save(tmp_path / "e.csv", *lever(i for i in range(200) if i not in (70, 71))))
+    np.testing.assert_array_equal(found.events["lever"], [50])
+    np.testing.assert_array_equal(found.bouts["lever"], [[50, 100]])
+
+
+def test_empty_fields_are_zeros_where_only_events_are_written(tmp_path):
+    rows = [f"{i},{1 if i in (50, 60, 150) else ''}" for i in range(200)]
+    found = read(save(tmp_path / "e.csv", "Frame Number,lever", *rows))
+    np.testing.assert_array_equal(found.events["lever"], [50, 60, 150])
+
+
+def test_a_column_of_times_is_no_signal(tmp_path):
+    rows = [f"{i / 20},{int(i == 50)}" for i in range(200)]
+    found = read(save(tmp_path / "e.csv", "Time (s),lever", *rows))
+    assert list(found.events) == ["lever"] and not found.signals
+
+
 # Lists of events ---------------------------------------------------------------------
 
 
@@ -60,6 +86,14 @@ def test_columns_of_starts_and_ends_are_bouts(tmp_path):
     found = read(path)
     np.testing.assert_array_equal(found.bouts["rear"], [[20, 30], [80, 90]])
     np.testing.assert_array_equal(found.events["tone"], [60])
+
+
+def test_every_column_has_its_own_unit(tmp_path):
+    path = save(tmp_path / "e.csv", "lick (ms),tone (s)", "500,1", "900,2", "1300,", "2000,")
+    found = read(path)
+    np.testing.assert_array_equal(found.events["lick"], [10, 18, 26, 40])
+    np.testing.assert_array_equal(found.events["tone"], [20, 40])
+    assert "ms, s" in found.source
 
 
 def test_an_end_before_its_start_is_refused(tmp_path):

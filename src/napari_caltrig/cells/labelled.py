@@ -134,10 +134,11 @@ def read_folder(folder: Path) -> dict[str, list[LabelledField]]:
     """
     top = folder / "labeled" if (folder / "labeled").is_dir() else folder
     if not (top / "training").is_dir():
+        inside = sorted(p.name for p in top.iterdir())[:5] if top.is_dir() else []
         raise FormatError(
             folder,
             "a folder with training, validation and test inside (or inside `labeled`)",
-            ", ".join(sorted(p.name for p in top.iterdir())[:5]) if top.is_dir() else "nothing",
+            ", ".join(inside) or "nothing",
             "Put TIFF movies with .zip files of ImageJ regions of the same names into them.",
         )
     return {split: _read_split(top / split) for split in SPLITS if (top / split).is_dir()}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from napari_caltrig.cli.common import (
+    Number,
+    cell_ids,
     check_output,
     frame_rate_option,
     plain_errors,
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 _threshold = click.option(
     "--threshold",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     help="Smallest probability; the model's own by default.",
 )
 _overwrite = click.option("--overwrite", is_flag=True, help="Replace an existing output.")
@@ -40,18 +42,18 @@ _overwrite = click.option("--overwrite", is_flag=True, help="Replace an existing
 @click.option("--model", help="network: name or file of a model; gru by default.")
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=Number(0, 1, min_open=True, max_open=True),
     help="network: smallest probability; the model's own by default.",
 )
 @click.option(
     "--peak-threshold",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     metavar="DFF",
     help="rules: smallest climb in dF/F; 0 by default.",
 )
 @click.option(
     "--snr-threshold",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     metavar="SD",
     help="rule: smallest climb in sd of the noise, 3 by default; "
     "caltrig-rule: in CalTrig's own units, 0 by default.",
@@ -64,13 +66,13 @@ _overwrite = click.option("--overwrite", is_flag=True, help="Replace an existing
 )
 @click.option(
     "--activity-threshold",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     metavar="SD",
     help="oasis: smallest activity in sd of the noise; 2.5 by default.",
 )
 @click.option(
     "--decay",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     metavar="S",
     help="oasis: decay time of the indicator in seconds; measured by default.",
 )
@@ -135,10 +137,7 @@ def _method_options(method: str, given: dict[str, Any]) -> dict[str, Any]:
 def _chosen(cells: str | None, recording: Recording) -> list[int]:
     if cells is None:
         return [int(u) for u in recording.unit_ids]
-    try:
-        wanted = [int(part) for part in cells.split(",")]
-    except ValueError:
-        raise click.UsageError("--cells takes unit_ids with commas, e.g. 3,7,12") from None
+    wanted = cell_ids(cells)
     unknown = [u for u in wanted if u not in recording.footprints]
     if unknown:
         raise click.UsageError(f"no such cell: {', '.join(map(str, unknown))}")
@@ -156,7 +155,7 @@ def _chosen(cells: str | None, recording: Recording) -> list[int]:
 @click.option("--model", default="compact", show_default=True, help="Name or file of a model.")
 @click.option(
     "--diameter",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     metavar="PX",
     help="Cell diameter in pixels; estimated by default.",
 )
@@ -170,7 +169,7 @@ def _chosen(cells: str | None, recording: Recording) -> list[int]:
 )
 @click.option(
     "--neuropil",
-    type=click.FloatRange(0, 1.5),
+    type=Number(0, 1.5),
     metavar="C",
     help="Share of the surround's light to take off; 0 by default for average, else 0.7.",
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from napari_caltrig.cli.common import plain_errors, read_recording
+from napari_caltrig.cli.common import Number, plain_errors, read_recording
 
 if TYPE_CHECKING:
     from napari_caltrig.curation import CurationStore
@@ -23,24 +23,30 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="CSV of events or signals, DeepLabCut CSV, video, or a camera's folder.",
 )
-@click.option("--unit", type=click.Choice(["s", "ms"]), help="Of its times; as it says by default.")
-@click.option("--offset", type=float, default=0.0, metavar="S", help="Added to its times.")
+@click.option(
+    "--unit",
+    type=click.Choice(["s", "ms"]),
+    help="With --add: of its times; as it says by default.",
+)
+@click.option("--offset", type=Number(), metavar="S", help="With --add: added to its times.")
 @click.option("--remove", metavar="NAME", help="Take the file of this name out again.")
 def behaviour(
-    path: str, added: str | None, unit: str | None, offset: float, remove: str | None
+    path: str, added: str | None, unit: str | None, offset: float | None, remove: str | None
 ) -> None:
     """Show, add or remove files of behaviour of a recording.
 
     What is added is remembered in the recording's .caltrig file; the files themselves stay where
     they are and are read again each time.
     """
+    if added is None and (unit is not None or offset is not None):
+        raise click.UsageError("--unit and --offset need --add")
     with plain_errors():
         from napari_caltrig.opening import with_curated_behaviour
 
         recording = read_recording(path)
         with _store(path, recording, read_only=added is None and remove is None) as store:
             if added is not None:
-                _add(recording, store, Path(added), unit, offset)
+                _add(recording, store, Path(added), unit, offset or 0.0)
             if remove is not None:
                 _remove(store, remove)
             clock = store.curation.clock_of(recording)

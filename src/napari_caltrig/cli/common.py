@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +18,25 @@ if TYPE_CHECKING:
 
 UNREADABLE = 2
 
+
+class Number(click.FloatRange):
+    """A number in a range; unlike click's own, nan and inf are none."""
+
+    name = "number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read what was typed."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
 frame_rate_option = click.option(
     "--frame-rate",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     metavar="HZ",
     help="Frames per second, where the file does not say or is wrong.",
 )
@@ -26,13 +45,14 @@ frame_rate_option = click.option(
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """Turn expected errors into one line on stderr and an exit code."""
+    from napari_caltrig.curation import CurationError
     from napari_caltrig.recording import FormatError
 
     try:
         yield
     except FormatError as error:
         raise _failure(str(error), UNREADABLE) from error
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, CurationError) as error:
         raise _failure(str(error), 1) from error
     except MemoryError as error:
         message = f"there is not enough memory: {error or 'close other programs'}"
@@ -58,11 +78,24 @@ def warn_unavailable(recording: Recording) -> None:
         click.echo(f"warning: {what}: {why}", err=True)
 
 
+def cell_ids(text: str) -> list[int]:
+    """The cells that ``--cells`` names, each once."""
+    try:
+        return list(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError:
+        raise click.UsageError("--cells takes unit_ids with commas, e.g. 3,7,12") from None
+
+
+def has_display() -> bool:
+    """Whether Qt can open a window here; without a display it would end the process."""
+    if sys.platform != "linux":
+        return True
+    return any(os.environ.get(n) for n in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
+
+
 @contextmanager
 def progress_bar(label: str) -> Iterator[Callable[[Step], None]]:
     """A progress bar on stderr, only where a person watches."""
-    import sys
-
     if not sys.stderr.isatty():
         yield lambda step: None
         return

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_caltrig.cli.common import has_display
 from napari_caltrig.steps import run
 
 if TYPE_CHECKING:
@@ -82,9 +81,7 @@ def _write_results(session: Session, out: Path) -> Iterator[str]:
 
 
 def _screenshot(file: Path, target: Path) -> str:
-    if sys.platform == "linux" and not (
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    ):
+    if not has_display():
         return "no screenshot: there is no display (put xvfb-run before the command)"
     import napari
     from qtpy.QtWidgets import QApplication

@@ -48,6 +48,8 @@ def label_next(
 
         curated = open_curated(path, frame_rate=frame_rate)
         warn_unavailable(curated.recording)
+        if not curated.curation.clock_of(curated.recording).is_known:
+            raise ValueError("the file does not say the frame rate: give --frame-rate HZ")
         with progress_bar("Ranking cells") as show:
             ranking = run(label_next_steps(curated.recording, curated.curation, model), show)
         if target is not None:

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from napari_caltrig.cli.common import frame_rate_option, plain_errors, print_json, read_recording
+from napari_caltrig.cli.common import (
+    frame_rate_option,
+    has_display,
+    plain_errors,
+    print_json,
+    read_recording,
+)
 
 if TYPE_CHECKING:
     from napari_caltrig.recording import Recording
@@ -67,8 +73,21 @@ def _text(value: Any) -> str:
 @click.argument("path", type=click.Path(exists=True))
 def open_(path: str) -> None:
     """Open a recording, a movie or a .caltrig file in napari, with the workspace."""
+    _require_display()
     with plain_errors():
+        from napari_caltrig.viewer.reader import get_reader
+
+        if get_reader(path) is None:
+            read_recording(path)  # says what is wrong with it, before a window opens
         _run_viewer(path)
+
+
+def _require_display() -> None:
+    if not has_display():
+        raise click.ClickException(
+            "there is no display to open napari on: put xvfb-run before the command, or use one "
+            "that needs none, such as info or demo --headless DIR"
+        )
 
 
 def _run_viewer(path: str) -> None:
@@ -98,6 +117,8 @@ def _run_viewer(path: str) -> None:
 )
 def demo(sample: str, headless: str | None) -> None:
     """Open napari on a simulated recording, ready to work on."""
+    if headless is None:
+        _require_display()
     from napari_caltrig.cli.common import progress_bar
     from napari_caltrig.simulation.samples import sample_path
 

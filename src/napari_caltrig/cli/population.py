@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from napari_caltrig.cli.common import (
+    Number,
+    cell_ids,
     frame_rate_option,
     plain_errors,
     progress_bar,
@@ -15,8 +17,9 @@ from napari_caltrig.cli.common import (
 )
 
 
-def _seconds(flag: str, name: str, text: str) -> Any:
-    return click.option(flag, name, type=float, metavar="S", help=text)
+def _seconds(flag: str, name: str, text: str, *, signed: bool = False) -> Any:
+    kind = Number() if signed else Number(min=0, min_open=True)
+    return click.option(flag, name, type=kind, metavar="S", help=text)
 
 
 @click.command("population")
@@ -33,15 +36,31 @@ def _seconds(flag: str, name: str, text: str) -> Any:
 @_seconds("--before", "before_s", "Answer to an event: window before it; 2 by default.")
 @_seconds("--after", "after_s", "Answer to an event: window after it; 2 by default.")
 @_seconds("--event-window", "event_window_s", "Window to count transients in; 10 by default.")
-@_seconds("--lag", "lag_s", "Its start after the event; 0 by default, negative: before.")
-@click.option("--subwindows", "n_subwindows", type=int, metavar="N", help="Equal parts of it.")
+@_seconds(
+    "--lag", "lag_s", "Its start after the event; 0 by default, negative: before.", signed=True
+)
+@click.option(
+    "--subwindows",
+    "n_subwindows",
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    help="Equal parts of it; 1 by default.",
+)
 @click.option(
     "--null",
     type=click.Choice(["circular", "intervals"]),
     help="How onsets are shuffled; circular by default.",
 )
-@click.option("--shuffles", "n_shuffles", type=int, metavar="N", help="1000 by default.")
-@click.option("--seed", type=int, help="The same seed gives the same result; 0 by default.")
+@click.option(
+    "--shuffles",
+    "n_shuffles",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Of every test; 1000 by default.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), help="The same seed gives the same result; 0 by default."
+)
 @click.option(
     "--format",
     "suffix",
@@ -50,7 +69,11 @@ def _seconds(flag: str, name: str, text: str) -> Any:
     show_default=True,
     help="Of the figures.",
 )
-@click.option("--overwrite", is_flag=True, help="Write into a folder with earlier results.")
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Write into a folder that holds files; replace those of the same names.",
+)
 @frame_rate_option
 def population(
     path: str,
@@ -69,11 +92,14 @@ def population(
     behaviour events, and transients in windows after them. Each is tested against shuffles,
     with the false discovery rate controlled.
     """
-    from napari_caltrig.measures.population.files import SUMMARY, write_population
+    from napari_caltrig.measures.population.files import write_population
 
     folder = Path(out)
-    if (folder / SUMMARY).exists() and not overwrite:
-        raise click.UsageError(f"{folder} holds results already; give --overwrite to replace them")
+    # Which files there will be is known only after the analysis; a new folder loses nobody's.
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise click.UsageError(
+            f"{folder} holds files already; give --overwrite to replace those of the same names"
+        )
     with plain_errors():
         from napari_caltrig.exports import open_curated
         from napari_caltrig.measures.population import PopulationSettings, analyse_population
@@ -85,7 +111,7 @@ def population(
             found = analyse_population(
                 curated.recording,
                 curated.curation,
-                unit_ids=None if cells is None else _ids(cells),
+                unit_ids=None if cells is None else cell_ids(cells),
                 events=events or None,
                 settings=PopulationSettings(**given),
                 progress=show,
@@ -94,10 +120,3 @@ def population(
     click.echo(f"{len(written)} files written to {folder}")
     for what, why in found.missing.items():
         click.echo(f"not computed: {what}: {why}", err=True)
-
-
-def _ids(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise click.UsageError("--cells takes unit_ids with commas, e.g. 3,7,12") from None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from napari_caltrig.cli.common import plain_errors, progress_bar
+from napari_caltrig.cli.common import Number, plain_errors, progress_bar
 
 if TYPE_CHECKING:
     from napari_caltrig.steps import Progress
@@ -206,7 +206,7 @@ def _report(path: Path, kind: Kind) -> None:
 @click.option("--examples", type=click.IntRange(min=1), help="Simulated fields to train on.")
 @click.option(
     "--diameter",
-    type=click.FloatRange(min=2),
+    type=Number(min=2),
     metavar="PX",
     help="With --data: cell diameter; measured from the regions by default. 10 keeps the pixels.",
 )

@@ -42,6 +42,8 @@ _MODULES = (
     "movies",
 )
 
+_RESULT_FILES = ("*.hdf5", "*.h5", "*.nwb", "*.mat")
+
 _LOOKED_FOR = (
     "a CalTrig project (config.ini), a Minian folder (with A.zarr and C.zarr, or "
     "minian_dataset.nc), a CaImAn result (.hdf5), an NWB file (.nwb), "
@@ -81,7 +83,7 @@ def read(path: Path) -> Recording:
         known = find_format(path)
         if known is None:
             raise _unknown(path)
-        return known.read(path)
+        return _with_notes(known.read(path))
     except PermissionError as error:
         raise FormatError(
             path,
@@ -89,6 +91,32 @@ def read(path: Path) -> Recording:
             f"no permission to read {_locked(path, error)}",
             "Ask its owner, or copy the recording to a folder of your own.",
         ) from error
+
+
+def _with_notes(recording: Recording) -> Recording:
+    """Say what is the same for all formats: cells without pixels, results not opened."""
+    notes = {}
+    if recording.n_cells:
+        without = recording.unit_ids[recording.footprints.peaks() == 0]
+        if without.size:
+            ids = _some([str(unit_id) for unit_id in without])
+            notes["footprints"] = f"no pixel has a weight in {ids}: the image does not show them"
+    elif recording.path.is_dir():
+        notes = _results_beside(recording.path)
+    if not notes:
+        return recording
+    return recording.replace(unavailable={**notes, **recording.unavailable})
+
+
+def _results_beside(folder: Path) -> dict[str, str]:
+    """Results in a single file are opened by that file: a folder may hold several."""
+    files = (f for f in folder.iterdir() if not f.name.startswith("."))
+    names = sorted(f.name for f in files if any(f.match(p) for p in _RESULT_FILES) and f.is_file())
+    if not names:
+        return {}
+    return {
+        "cells": f"this is the movie alone; for its cells open the result itself: {_some(names)}"
+    }
 
 
 def decisions_of(recording: Recording) -> Curation | None:
@@ -118,7 +146,7 @@ def _formats() -> Iterator[Format]:
 
 
 def _unknown(path: Path) -> FormatError:
-    if path.is_file():
+    if not path.is_dir():
         found = (
             f"a file with the ending {path.suffix!r}" if path.suffix else "a file of no known type"
         )

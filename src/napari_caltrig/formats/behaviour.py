@@ -29,6 +29,7 @@ from napari_caltrig.recording import Behaviour, FormatError
 EXPECTED = "a table of behaviour"
 NUMBER = ("Frame Number", "Frame")
 TIME = ("Time Stamp (ms)", "Time (ms)", "Time Stamp")
+ANY_TIME = (*TIME, "Time", "Time (s)", "Time Stamp (s)", "Seconds", "t")
 NOT_BEHAVIOUR = {"bufferindex", ""}
 QUATERNION = ("qw", "qx", "qy", "qz")
 # Acquisition and table end within a second of each other; a larger difference
@@ -132,7 +133,7 @@ def read_behaviour(path: Path, n_frames: int) -> Behaviour:
     """
     table = read_table(path, EXPECTED)
     rows, frames, note = _rows_of_frames(table, n_frames)
-    skipped = {table.find(*NUMBER), table.find(*TIME)}
+    skipped = {table.find(*NUMBER), table.find(*ANY_TIME)}
     events, bouts, signals, useless = {}, {}, {}, []
     for name, column in table.columns.items():
         if name in skipped or simple_name(name) in NOT_BEHAVIOUR:
@@ -143,7 +144,7 @@ def read_behaviour(path: Path, n_frames: int) -> Behaviour:
         if not finite.size:
             useless.append(name)
         elif np.isin(finite, (0, 1)).all():
-            runs = runs_of(values == 1)
+            runs = runs_of(held(values) == 1)
             events[name] = runs[:, 0]
             if (runs[:, 1] - runs[:, 0] > 1).any():
                 bouts[name] = runs
@@ -176,6 +177,22 @@ def _rows_of_frames(
     frames, first = np.unique(numbers.astype(np.int64), return_index=True)
     inside = (frames >= 0) & (frames < n_frames)
     return first[inside], frames[inside], note
+
+
+def held(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values with gaps (NaN) between two equal ones filled: what is held down stays one event.
+
+    Only where few are missing; in a column that is empty but for its ones, empty is 0.
+    """
+    known = np.flatnonzero(np.isfinite(values))
+    if not known.size or values.size - known.size > max(1, MAX_OFF * values.size):
+        return values
+    places = np.arange(values.size)
+    before = np.searchsorted(known, places, side="right") - 1
+    after = np.searchsorted(known, places)
+    inside = (before >= 0) & (after < known.size)
+    left, right = (values[known[np.clip(at, 0, known.size - 1)]] for at in (before, after))
+    return np.where(inside & (left == right), left, values)
 
 
 def runs_of(on: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -65,7 +65,7 @@ def read_behaviour_file(file: BehaviourFile, clock: Clock) -> Behaviour:
     table = read_table(path, behaviour.EXPECTED)
     if behaviour_times.matches(table):
         return behaviour_times.read(table, clock, unit=file.unit, offset_s=file.offset_s)
-    time = table.find(*behaviour.TIME, "Time", "Time (s)", "Time Stamp (s)", "Seconds", "t")
+    time = table.find(*behaviour.ANY_TIME)
     if not file.offset_s and abs(table.n_rows - clock.n_frames) <= max(1, clock.n_frames // 100):
         return behaviour.read_behaviour(path, clock.n_frames)
     if time is None:
@@ -110,7 +110,7 @@ def _timed(table: Table, time: str, clock: Clock, file: BehaviourFile) -> Behavi
         if not finite.size:
             continue
         if np.isin(finite, (0, 1)).all():
-            runs = behaviour.runs_of(column == 1)
+            runs = behaviour.runs_of(behaviour.held(column) == 1)
             step = float(np.median(np.diff(times)))
             spans = np.stack([times[runs[:, 0]], times[runs[:, 1] - 1] + step], axis=1)
             events[name], long = on_frames(spans, clock)

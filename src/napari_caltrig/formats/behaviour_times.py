@@ -40,17 +40,20 @@ def matches(table: Table) -> bool:
 
 def read(table: Table, clock: Clock, *, unit: TimeUnit | None, offset_s: float) -> Behaviour:
     """Read a list of events onto the frames of a recording; see `read_behaviour_file`."""
-    spans, column = _long(table) if _long_columns(table) is not None else _wide(table)
+    spans, headers = _long(table) if _long_columns(table) is not None else _wide(table)
     everything = np.concatenate([s[:, 0] for s in spans.values()]) if spans else np.zeros(0)
     finite = everything[np.isfinite(everything)]
     if not finite.size:
         hint = "Export the events again with their times in seconds or milliseconds."
         raise FormatError(table.path, "times of events", "no numbers", hint)
-    scale, said = time_scale(column, finite, clock, unit)
-    require_overlap(table.path, finite * scale + offset_s, clock)
+    units = {name: time_scale(header, finite, clock, unit) for name, header in headers.items()}
+    times_s = {
+        name: values[np.isfinite(values[:, 0])] * units[name][0] + offset_s
+        for name, values in spans.items()
+    }
+    require_overlap(table.path, np.concatenate([t[:, 0] for t in times_s.values()]), clock)
     events, bouts, outside = {}, {}, 0
-    for name, values in spans.items():
-        known = values[np.isfinite(values[:, 0])] * scale + offset_s
+    for name, known in times_s.items():
         _require_order(table, name, known)
         lasts = np.isfinite(known[:, 1]) & (known[:, 1] > known[:, 0])
         filled = np.where(np.isfinite(known), known, known[:, :1])
@@ -58,6 +61,7 @@ def read(table: Table, clock: Clock, *, unit: TimeUnit | None, offset_s: float) 
         outside += len(known) - len(long)
         if lasts.any():
             bouts[name] = long
+    said = ", ".join(dict.fromkeys(text for _, text in units.values()))
     note = f"{table.path.name} (times of events, {said}"
     note += f", {outside} outside the recording)" if outside else ")"
     return Behaviour(events, {}, note, bouts)
@@ -74,7 +78,8 @@ def _long_columns(table: Table) -> tuple[str, str, str | None, str | None] | Non
     return name, start, stop, duration
 
 
-def _long(table: Table) -> tuple[dict[str, NDArray[np.float64]], str]:
+def _long(table: Table) -> tuple[dict[str, NDArray[np.float64]], dict[str, str]]:
+    """Starts and ends of each event, and the header of its column of starts."""
     columns = _long_columns(table)
     assert columns is not None
     name, start, stop, duration = columns
@@ -89,7 +94,7 @@ def _long(table: Table) -> tuple[dict[str, NDArray[np.float64]], str]:
     for label in dict.fromkeys(str(x).strip() for x in labels if str(x).strip()):
         mine = np.array([str(x).strip() == label for x in labels])
         spans[label] = np.stack([starts[mine], ends[mine]], axis=1)
-    return spans, start
+    return spans, dict.fromkeys(spans, start)
 
 
 def _is_wide(table: Table) -> bool:
@@ -108,23 +113,22 @@ def _is_wide(table: Table) -> bool:
     return True
 
 
-def _wide(table: Table) -> tuple[dict[str, NDArray[np.float64]], str]:
+def _wide(table: Table) -> tuple[dict[str, NDArray[np.float64]], dict[str, str]]:
+    headers: dict[str, str] = {}
     starts: dict[str, NDArray[np.float64]] = {}
     ends: dict[str, NDArray[np.float64]] = {}
     for column, values in table.columns.items():
         name = _UNIT.sub("", column).strip()
         bout = _BOUT.match(name)
-        if bout is None:
-            starts[name] = values
-        elif bout["edge"].casefold() in ("start", "onset", "begin"):
-            starts[bout["name"].strip()] = values
-        else:
-            ends[bout["name"].strip()] = values
+        is_end = bout is not None and bout["edge"].casefold() in ("stop", "end", "offset")
+        name = name if bout is None else bout["name"].strip()
+        (ends if is_end else starts)[name] = values
+        headers.setdefault(name, column)
     spans = {
         name: np.stack([values, ends.get(name, np.full_like(values, np.nan))], axis=1)
         for name, values in starts.items()
     }
-    return spans, next(iter(table.columns))
+    return spans, {name: headers[name] for name in spans}
 
 
 def _require_order(table: Table, name: str, spans: NDArray[np.float64]) -> None:

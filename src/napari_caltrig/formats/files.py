@@ -88,6 +88,8 @@ def require_file(path: Path, expected: str) -> None:
 
 def unreadable(path: Path, expected: str, error: Exception) -> FormatError:
     """The FormatError for what the operating system or a library said about a file."""
+    if isinstance(error, FormatError):  # it says so itself, and names the part at fault
+        return error
     if isinstance(error, FileNotFoundError):
         return FormatError(
             path, expected, "nothing there", "Check the path, and the drive it is on."

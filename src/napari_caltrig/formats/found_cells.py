@@ -105,13 +105,14 @@ def _recording(path: Path, content: dict[str, NDArray[Any]]) -> Recording:
     y, x = (int(n) for n in content["yx"])
     cells = Footprints(weights, (y, x), content["unit_ids"], content["scores"])
     rate = float(content["frame_rate"])
+    source = path.name if rate > 0 else f"unknown: {path.name} does not say it"
     movie, problem = _movie(path, str(content["movie"]), (traces.shape[1], y, x))
     return Recording(
         name=path.stem,
         path=path,
         format="found cells",
         footprints=cells,
-        clock=Clock(traces.shape[1], rate if rate > 0 else None, source=path.name),
+        clock=Clock(traces.shape[1], rate if rate > 0 else None, source=source),
         traces={"raw": traces},
         movies={} if movie is None else {"raw": movie},
         quality={"confidence": np.asarray(content["scores"], np.float64)},

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_caltrig.formats.files import unreadable
 from napari_caltrig.recording import FormatError
 
 Image: TypeAlias = NDArray[Any]
@@ -78,6 +79,40 @@ class LazyFrames(ABC):
         else:
             slab = self.read(frames.start, frames.stop)
         return outer_index(slab[(slice(None), *pixels)], rest)
+
+
+class CheckedArray:
+    """A chunked array whose read errors name the file.
+
+    Parameters
+    ----------
+    path
+        What the errors name.
+    array
+        Takes slices; of any library.
+    """
+
+    def __init__(self, path: Path, array: Any) -> None:
+        self.path = path
+        self.shape: tuple[int, ...] = tuple(array.shape)
+        self.dtype: np.dtype[Any] = np.dtype(array.dtype)
+        self.ndim = len(self.shape)
+        self._array = array
+
+    def __getitem__(self, key: Any) -> Image:
+        slices, rest = bounding_slices(key, self.shape)
+        try:
+            return outer_index(self._array[slices], rest)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise unreadable(self.path, "readable chunks of an array", error) from error
+
+
+def blank_chunks(missing: int, total: int, fill: Any) -> str:
+    """What to say of chunks of a zarr array that are not on disk."""
+    return (
+        f"{missing} of {total} chunks are not on disk and read as {fill}: blank frames, or a save "
+        "that was interrupted"
+    )
 
 
 def bounding_slices(

@@ -20,6 +20,7 @@ from napari_caltrig.formats.minian_store import Store, Variable, open_store
 from napari_caltrig.formats.minian_traces import (
     listed,
     positions,
+    require_frame_numbers,
     trace,
     unit_ids_of,
     unwritten_units,
@@ -98,6 +99,7 @@ def _read_cells(places: Places) -> _Cells:
     stage = next((s for s in STAGES if f"A{s}" in store and f"C{s}" in store), "")
     a, c = _required(store, f"A{stage}"), _required(store, f"C{stage}")
     c.axes("unit_id", "frame")
+    require_frame_numbers(c)
     unavailable = dict(store.skipped)
     a_ids, c_ids = unit_ids_of(a), unit_ids_of(c)
     unit_ids = a_ids[np.isin(a_ids, c_ids)]

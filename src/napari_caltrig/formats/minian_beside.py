@@ -48,6 +48,9 @@ def find_movies(
                 unavailable[name] = movie
             elif movie is not None:
                 movies[label] = movie
+                missing = None if variable is None else variable.missing_chunks()
+                if missing is not None:
+                    unavailable[f"movie {label}"] = f"{name}: {missing}"
                 break
     if "raw" not in movies:
         videos = _videos(session, coordinates)

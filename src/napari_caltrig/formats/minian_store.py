@@ -6,6 +6,8 @@ carry stale consolidated metadata, or none; dimensions are told by name.
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 
 from napari_caltrig.formats.blosc_frames import open_frames
 from napari_caltrig.formats.files import unreadable
-from napari_caltrig.formats.frames import to_dask
+from napari_caltrig.formats.frames import CheckedArray, blank_chunks, to_dask
 from napari_caltrig.formats.hdf5 import H5Array, open_hdf5
 from napari_caltrig.formats.zarr_v2 import open_plain
 from napari_caltrig.recording import FormatError
@@ -80,7 +82,8 @@ class Variable:
         found = self.read_coordinate(dim)
         if found is None or found.shape != (self.size(dim),) or found.dtype.kind not in "iuf":
             return np.arange(self.size(dim))
-        return found.astype(np.int64)
+        with np.errstate(invalid="ignore"):  # NaN becomes a number that no frame has
+            return found.astype(np.int64)
 
     def label(self, name: str) -> str | None:
         """One label of the whole variable (``animal``, ``session``), or None."""
@@ -89,6 +92,20 @@ class Variable:
             return None
         item = found.reshape(-1)[0]
         return item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
+
+    def missing_chunks(self) -> str | None:
+        """What to say of chunks that are not on disk, or None; for movies."""
+        chunks = getattr(self.array, "chunks", None)
+        if chunks is None or not self.path.is_dir():
+            return None
+        total = math.prod(-(-n // c) for n, c in zip(self.array.shape, chunks, strict=True))
+        there = getattr(self.array, "nchunks_initialized", None)  # knows of shards
+        if there is None:
+            walk = os.walk(self.path)
+            there = sum(name[0].isdecimal() for _, _, names in walk for name in names)
+        if there >= total:
+            return None
+        return blank_chunks(total - there, total, self.array.fill_value)
 
     def lazy(self, *dims: str) -> Any:
         """Dask array with the axes `dims`, in the chunks of the file or, for movies, fewer."""
@@ -100,7 +117,12 @@ class Variable:
             return to_dask(frames, frames.dask_chunks)
         chunks = getattr(self.array, "chunks", None) or self._blocks(axes[0])
         whole = da.from_array(
-            self.array, chunks=chunks, asarray=False, fancy=False, lock=False, name=False
+            CheckedArray(self.path, self.array),
+            chunks=chunks,
+            asarray=False,
+            fancy=False,
+            lock=False,
+            name=False,
         )
         return self._arranged(whole, axes)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from napari_caltrig.formats.files import unreadable
 from napari_caltrig.formats.hdf5 import H5Array
 from napari_caltrig.formats.minian_store import Variable
+from napari_caltrig.formats.timing import MOST_FRAMES
 from napari_caltrig.recording import FormatError
 
 
@@ -44,6 +45,25 @@ def unit_ids_of(variable: Variable) -> NDArray[np.int64]:
             "Cells are joined by their unit_id, so it must be unique: save the variable again.",
         )
     return ids.astype(np.int64)
+
+
+def require_frame_numbers(variable: Variable) -> None:
+    """Check the numbers of the frames, by which all else is joined.
+
+    Raises
+    ------
+    FormatError
+        If they do not increase: their file was lost or damaged.
+    """
+    frames = variable.coordinate("frame")
+    low, high = frames.min(initial=0), frames.max(initial=0)
+    if low < 0 or high > MOST_FRAMES or (np.diff(frames) <= 0).any():
+        raise FormatError(
+            variable.path.parent / "frame" if variable.path.is_dir() else variable.path,
+            f"frame numbers of {variable.name} that increase from 0 or more",
+            f"{frames.size} of them, {low} to {high}, out of order or twice",
+            "Movie and traces are joined by them: copy or save the variable again.",
+        )
 
 
 def positions(have: NDArray[np.int64], want: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -119,7 +139,7 @@ def unwritten_units(variable: Variable) -> NDArray[np.bool_]:
     """
     unit_axis, _ = variable.axes("unit_id", "frame")
     n_units = variable.size("unit_id")
-    if variable.array.dtype.kind != "f":
+    if variable.array.dtype.kind != "f" or not n_units:
         return np.zeros(n_units, bool)
     unwritten = np.zeros(n_units, bool)
     try:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from napari_caltrig.formats.files import children, require_file, unreadable
 from napari_caltrig.formats.tables import read_table
-from napari_caltrig.formats.timing import strictly_increasing
+from napari_caltrig.formats.timing import MOST_FRAMES, strictly_increasing
 from napari_caltrig.recording import FormatError
 
 V4_VIDEO = re.compile(r"(\d+)\.(?:avi|mkv|mp4)", re.IGNORECASE)
@@ -208,7 +208,7 @@ def _count_frames(device: Path) -> int:
 
 def _clean(path: Path, numbers: NDArray[np.float64], times: NDArray[np.float64]) -> Timestamps:
     """Sort by frame, keep one row per frame, make times increase."""
-    usable = np.isfinite(numbers) & (numbers >= 0)
+    usable = (numbers >= 0) & (numbers < MOST_FRAMES)
     frames, first = np.unique(numbers[usable].astype(np.int64), return_index=True)
     stamps, n_repaired = strictly_increasing(times[usable][first])
     if not frames.size or not np.isfinite(stamps).all():

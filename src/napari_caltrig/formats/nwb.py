@@ -304,19 +304,23 @@ def _movie(path: Path, data: Any, shape: tuple[int, int]) -> Any | None:
 
 def _behaviour(file: Any, clock: Clock) -> Behaviour:
     """Events that this program exported, and signals with a value per frame."""
-    events: dict[str, list[int]] = {}
+    spans: dict[str, list[tuple[int, int]]] = {}
     table = file.get("intervals/behavior_events")
     if table is not None and {"event", "frame"} <= set(table):
-        for name, frame in zip(table["event"][()], table["frame"][()], strict=True):
-            events.setdefault(text(name) or "event", []).append(int(frame))
+        ends = table["end_frame" if "end_frame" in table else "frame"][()]
+        for name, frame, end in zip(table["event"][()], table["frame"][()], ends, strict=True):
+            if 0 <= frame < clock.n_frames:
+                last = min(int(end), clock.n_frames)
+                spans.setdefault(text(name) or "event", []).append((int(frame), last))
+    found = {name: np.array(rows, np.int64) for name, rows in spans.items()}
+    bouts = {name: rows for name, rows in found.items() if (rows[:, 1] > rows[:, 0]).any()}
     signals = {}
     module = file.get("processing/behavior")
     for name in () if module is None else module:
         data = module[name].get("data") if hasattr(module[name], "keys") else None
         if data is not None and data.shape == (clock.n_frames,) and data.dtype.kind in "iuf":
             signals[str(name)] = np.asarray(data[()], float)
-    inside = {k: [f for f in v if 0 <= f < clock.n_frames] for k, v in events.items()}
-    return Behaviour({k: np.array(v, np.int64) for k, v in inside.items()}, signals, "the NWB file")
+    return Behaviour({k: v[:, 0] for k, v in found.items()}, signals, "the NWB file", bouts)
 
 
 def _metadata(file: Any, has_dff: bool) -> Mapping[str, Any]:

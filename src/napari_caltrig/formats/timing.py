@@ -7,6 +7,9 @@ from bisect import bisect_left
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+MOST_FRAMES = 10**8
+"""A month at 30 Hz; the number of a frame above it is damage, and would take up all memory."""
+
 
 def strictly_increasing(times: ArrayLike) -> tuple[NDArray[np.float64], int]:
     """Replace the fewest timestamps that make the others strictly increase.

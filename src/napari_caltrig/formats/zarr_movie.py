@@ -11,10 +11,10 @@ import numpy as np
 
 from napari_caltrig.formats.files import children, unreadable
 from napari_caltrig.formats.frames import (
+    CheckedArray,
     MovieFile,
-    bounding_slices,
+    blank_chunks,
     check_pixels,
-    outer_index,
     to_dask,
 )
 from napari_caltrig.recording import FormatError
@@ -58,31 +58,12 @@ def open_zarr(path: Path) -> MovieFile:
     names = _axis_names(array)
     order = _axis_order(location, names)
     check_pixels(location, tuple(array.shape), np.dtype(array.dtype))
-    movie = to_dask(_ZarrFrames(location, array), chunks=tuple(array.chunks))
+    movie = to_dask(CheckedArray(location, array), chunks=tuple(array.chunks))
     if order != (0, 1, 2):
         movie = movie.transpose(order)
     if not movie.dtype.isnative:
         movie = movie.astype(movie.dtype.newbyteorder("="))
     return MovieFile(movie, unavailable=_missing_chunks(array))
-
-
-class _ZarrFrames:
-    """A zarr array whose read errors name the file."""
-
-    ndim = 3
-
-    def __init__(self, path: Path, array: Any) -> None:
-        self.path = path
-        self.shape = array.shape
-        self.dtype = np.dtype(array.dtype)
-        self._array = array
-
-    def __getitem__(self, key: Any) -> Any:
-        slices, rest = bounding_slices(key, self.shape)
-        try:
-            return outer_index(self._array[slices], rest)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise unreadable(self.path, "readable chunks of a zarr array", error) from error
 
 
 def _is_array(path: Path) -> bool:
@@ -143,7 +124,4 @@ def _missing_chunks(array: Any) -> dict[str, str]:
     missing = int(array.nchunks) - int(array.nchunks_initialized)
     if missing <= 0:
         return {}
-    return {
-        "zarr chunks": f"{missing} of {array.nchunks} chunks are not on disk and read as "
-        f"{array.fill_value}: blank frames, or a save that was interrupted"
-    }
+    return {"zarr chunks": blank_chunks(missing, int(array.nchunks), array.fill_value)}

@@ -35,8 +35,8 @@ class Footprints:
     Parameters
     ----------
     weights
-        Sparse or dense matrix (cells, Y*X), pixels in C order. Negative and
-        NaN weights count as zero.
+        Sparse or dense matrix (cells, Y*X), pixels in C order. Negative, NaN and
+        infinite weights count as zero.
     shape
         Field of view in pixels, (Y, X).
     unit_ids
@@ -71,7 +71,7 @@ class Footprints:
                 f"{self._shape[0]} x {self._shape[1]} pixels (Y, X)"
             )
         csr.sum_duplicates()
-        csr.data[~(csr.data > 0)] = 0  # negative and NaN
+        csr.data[~((csr.data > 0) & (csr.data < np.inf))] = 0  # NaN fails both
         csr.eliminate_zeros()
         self._csr = csr
         n = csr.shape[0]

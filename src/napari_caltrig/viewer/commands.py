@@ -13,7 +13,7 @@ PLUGIN = "napari-caltrig"
 
 _FILE_FILTER = (
     "Results and movies (*.caltrig *.ini *.hdf5 *.h5 *.nwb *.nc *.mmap *.mat *.csv "
-    "*.tif *.tiff *.avi *.mp4 *.mkv *.mov)"
+    "*.npz *.npy *.tif *.tiff *.avi *.mp4 *.m4v *.mkv *.mov *.webm *.wmv)"
     ";;All files (*)"
 )
 
