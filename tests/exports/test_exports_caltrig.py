@@ -102,6 +102,17 @@ def test_the_behaviour_table_has_a_row_per_frame(project):
     assert np.flatnonzero(table["RNF"]).tolist() == [50, 300]
 
 
+def test_bouts_come_back_also_those_that_touch(curated, tmp_path):
+    bouts = np.array([[0, 20], [20, 40], [590, 600]])
+    behaviour = Behaviour({"lick": np.array([7, 599])}, bouts={"freeze": bouts})
+    recording = curated.recording.replace(behaviour=behaviour)
+    out = export(Curated(recording, curated.curation), "caltrig", tmp_path / "p", movie=False).path
+    back = open_recording(out).behaviour
+    assert back.events["freeze"].tolist() == [0, 20, 590]
+    assert back.bouts["freeze"].tolist() == [[0, 19], [20, 40], [590, 600]]
+    assert back.events["lick"].tolist() == [7, 599]
+
+
 def test_what_was_decided_comes_back(project, curated):
     recording = open_recording(project / "config.ini")
     assert recording.format == "CalTrig"

@@ -80,6 +80,24 @@ def test_statuses_and_their_judges_are_columns(opened):
     assert table.loc[42, "source"] == "painted"
 
 
+def test_events_that_last_have_an_end(recording, tmp_path):
+    from pynwb import NWBHDF5IO
+
+    behaviour = Behaviour({"lick": np.array([7])}, bouts={"freeze": np.array([[5, 30]])})
+    recording = recording.replace(behaviour=behaviour)
+    out = export(Curated.of(recording), "nwb", tmp_path / "out.nwb").path
+    with NWBHDF5IO(out, "r") as io:
+        table = io.read().intervals["behavior_events"].to_dataframe().set_index("event")
+    assert table.loc["freeze", ["start_time", "stop_time", "end_frame"]].tolist() == [0.25, 1.5, 30]
+    assert table.loc["lick", ["start_time", "stop_time", "end_frame"]].tolist() == [0.35, 0.35, 7]
+    again = open_recording(out).behaviour
+    assert {name: frames.tolist() for name, frames in again.events.items()} == {
+        "lick": [7],
+        "freeze": [5],
+    }
+    assert {name: spans.tolist() for name, spans in again.bouts.items()} == {"freeze": [[5, 30]]}
+
+
 def test_it_comes_back_with_all_decisions(recording, tmp_path):
     with CurationStore.for_recording(recording) as store:
         store.do(merge(store.curation, recording.footprints, (2, 3)))

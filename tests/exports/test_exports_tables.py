@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import tifffile
 
+from napari_caltrig import Behaviour, Clock
 from napari_caltrig.curation import Curation
 from napari_caltrig.exports import Curated, export, export_steps
 from napari_caltrig.steps import run
@@ -58,6 +59,26 @@ def test_traces_have_a_column_per_cell(read, curated):
     assert np.isfinite(table["42"]).all()  # a missed cell: from the movie
     np.testing.assert_allclose(table["9"], curated.recording.trace("dff", 9), rtol=1e-5, atol=1e-6)
     assert table["time_s"].iloc[-1] == pytest.approx(599 / 20)
+
+
+def test_times_and_values_are_not_rounded(read, recording):
+    times = 40_000 + np.cumsum(np.random.default_rng(0).uniform(0.03, 0.04, 600))
+    late = recording.replace(clock=Clock(600, None, times))
+    table = read("traces_dff", Curated(late, Curation.of(late)), traces=["dff"])
+    np.testing.assert_allclose(table["time_s"], times, rtol=1e-12)
+    np.testing.assert_array_equal(
+        table["9"].astype(np.float32), late.trace("dff", 9).astype(np.float32)
+    )
+
+
+def test_bouts_have_an_end_and_moments_none(read, recording):
+    behaviour = Behaviour({"lick": np.array([7])}, bouts={"freeze": np.array([[5, 30], [30, 600]])})
+    bouts = recording.replace(behaviour=behaviour)
+    table = read("events", Curated(bouts, Curation.of(bouts)))
+    assert table["event"].tolist() == ["freeze", "lick", "freeze"]
+    assert table["frame"].tolist() == [5, 7, 30]
+    assert table["end_frame"].fillna(-1).tolist() == [30, -1, 600]
+    assert table["end_s"].fillna(-1).tolist() == [1.5, -1, 30]
 
 
 def test_nothing_decided_gives_tables_with_headers(read, recording):

@@ -1,6 +1,7 @@
 """Figures show what the tables say, in files that a journal takes."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -171,6 +172,76 @@ def test_the_heatmap_puts_the_strongest_answer_first(recording):
     image = figure.axes[0].images[0].get_array()
     assert image[0].max() == 5.0 and abs(image[1:]).max() == 0
     assert figure.axes[0].get_yticklabels()[0].get_text() == "8"
+
+
+def test_a_comma_in_the_name_of_a_group_makes_no_other_groups(measures):
+    from dataclasses import replace
+
+    groups = {"tagged, late": (0, 2), "late": (3,)}
+    named = measure(measures.recording, replace(measures).curation.replace(groups=groups))
+    labels = [
+        t.get_text().replace("\n", " ")
+        for t in draw("cell-means", named, {"by": "group"}).axes[0].get_xticklabels()
+    ]
+    assert labels == ["late (n = 1)", "tagged, late (n = 2)", "no group (n = 5)"]
+    figure = draw("raster", named, {"cells": "group:tagged, late"})
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["0", "2"]
+    handles = draw("footprints", named, {"color": "group"}).legends[0].get_texts()
+    assert [t.get_text() for t in handles] == ["late", "tagged, late", "no group"]
+
+
+def boxes(figure, artists):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(figure).draw()
+    return [artist.get_window_extent() for artist in artists]
+
+
+def test_long_names_do_not_overlap(measures):
+    from dataclasses import replace
+
+    groups = {f"engram cells of context {i}": (u,) for i, u in enumerate((0, 2, 3, 5, 8))}
+    events = {f"tone {i} (85 dB)": np.array([100 * i + 50]) for i in range(5)}
+    recording = measures.recording.replace(
+        name="mouse 12 day 3 hippocampus", behaviour=Behaviour(events)
+    )
+    named = measure(recording, replace(measures).curation.replace(groups=groups))
+    figure = draw("cell-means", named, {"by": "group"})
+    labels = boxes(figure, figure.axes[0].get_xticklabels())
+    assert not any(a.overlaps(b) for a, b in pairwise(labels))
+    for figure in (draw("raster", named), draw("footprints", named, {"color": "group"})):
+        legend, title = boxes(figure, [figure.legends[0], figure.axes[0]._left_title])
+        assert not legend.overlaps(title)
+        assert legend.x0 >= 0 and legend.x1 <= figure.bbox.x1
+
+
+def test_figures_stay_on_a_page(measures):
+    events = {f"event {i}": np.array([100]) for i in range(11)}
+    many = measure(measures.recording.replace(behaviour=Behaviour(events)))
+    assert draw("peri-event-average", many).get_figwidth() < 11
+    column = np.zeros((1, 400, 20))
+    column[0, 200:210, 5:15] = 1
+    tall = measures.recording.replace(
+        footprints=Footprints.from_dense(column, [0]), traces={}, movies={}, summary_images={}
+    )
+    assert draw("footprints", measure(tall)).get_figheight() < 9
+
+
+def test_a_figure_replaces_a_file_when_it_is_whole(measures, tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    path = save_figure(draw("traces", measures), str(tmp_path / "traces.svg"))
+    before = path.read_bytes()
+
+    def full(self, file, **_):
+        file.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    with pytest.raises(OSError, match="No space"):
+        save_figure(draw("traces", measures), path)
+    assert path.read_bytes() == before
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_the_map_names_all_cells(measures):

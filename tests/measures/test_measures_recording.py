@@ -218,3 +218,21 @@ def test_work_can_be_stopped_between_steps(recording, curation):
     steps = measure_steps(recording, curation)
     assert next(steps).total == 12
     steps.close()
+
+
+def test_denoised_traces_have_no_snr(recording, curation):
+    """Their frame-to-frame noise is next to nothing: a signal over it would be of no meaning."""
+    denoised = {name: recording.traces[name] for name in ("C", "S", "dff")}
+    merged = MissedCell(
+        42, [81, 82, 161, 162], recording.shape, parents=(0, 2), mixture=((0, 0.5), (2, 0.5))
+    )
+    painted = MissedCell(43, [85, 86], recording.shape)
+    decided = curation.replace(missed_cells={42: merged, 43: painted})
+    missed_dff = {u: np.random.default_rng(0).normal(size=600) for u in (42, 43)}
+    steps = measure_steps(recording.replace(traces=denoised), decided, missed_dff=missed_dff)
+    measures = run(steps)
+    known = measures.cells[["noise_dff", "snr"]].notna().all(axis=1)
+    assert known[known].index.tolist() == [43]  # its trace is from the movie
+    assert measures.cells["sd_dff"].notna().all()
+    assert "denoised" in measures.missing["noise and SNR"]
+    assert "noise and SNR" not in measure(recording, curation).missing

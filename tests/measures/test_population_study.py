@@ -74,6 +74,39 @@ def test_what_does_not_exist_is_refused(recording, curation):
         analyse_population(recording, curation, settings=PopulationSettings(window_s=-1))
 
 
+def test_what_one_analysis_cannot_do_keeps_no_other_from_it(recording, curation):
+    early = recording.replace(behaviour=Behaviour({"early": np.array([5])}))
+    found = analyse_population(early, curation, settings=FAST)
+    assert found.windows["early"].n_events == 1
+    assert "before" in found.missing["early"] and not found.answers
+
+
+def test_names_of_events_that_look_alike_are_files_of_their_own(recording, curation, tmp_path):
+    alike = recording.replace(
+        behaviour=Behaviour({"CS+": np.array([50]), "CS*": np.array([300]), "cs_": np.array([200])})
+    )
+    found = analyse_population(alike, curation, settings=FAST)
+    written = write_population(found, tmp_path / "out")
+    names = [path.name.lower() for path in written]
+    assert len(set(names)) == len(names)
+    assert sum("peri_event_cs" in name for name in names) == 3
+
+
+def test_what_shuffles_expect_is_drawn_where_nothing_was_seen(recording, curation):
+    from napari_caltrig.measures.population.figures import windows_figure
+
+    bare = curation.transients.table().query("onset < 100 or onset > 160")
+    quiet = curation.replace(transients=Transients(bare))
+    alone = recording.replace(behaviour=Behaviour({"quiet": np.array([105])}))
+    found = analyse_population(alone, quiet, settings=FAST)
+    result = found.windows["quiet"].population
+    assert result["count"].tolist() == [0]
+    (line,) = windows_figure(found, "quiet").axes[0].collections[0].get_segments()
+    cells_seconds = len(found.unit_ids) * FAST.event_window_s
+    assert line[0, 1] == pytest.approx(result["expected"][0] / cells_seconds)
+    assert line[0, 1] > 0
+
+
 def test_event_names_with_any_letters_make_files(recording, curation, tmp_path):
     odd = recording.replace(behaviour=Behaviour({"a/b: c": np.array([50, 300])}))
     found = analyse_population(odd, curation, settings=FAST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -42,9 +43,13 @@ def distinct_names(paths: Sequence[Path]) -> list[str]:
 
 
 def folder_name(name: str) -> str:
-    """Turn a name into one that every file system takes."""
+    """Turn a name into one that every file system takes; long names stay different."""
     safe = _UNSAFE.sub("_", name.replace("/", "_")).strip("._") or "recording"
-    return safe[:_LONGEST]
+    if len(safe) <= _LONGEST:
+        return safe
+    # What tells long names apart often stands at their end.
+    mark = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{safe[: _LONGEST - len(mark) - 1]}-{mark}"
 
 
 def _way(path: Path) -> list[str]:

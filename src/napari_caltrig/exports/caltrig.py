@@ -220,9 +220,22 @@ def _write_table(curated: Curated, file: Path) -> None:
     stamps = curated.clock.to_seconds(np.arange(n_frames)) * 1000
     columns: dict[str, Any] = {"Frame Number": np.arange(n_frames), "Time Stamp (ms)": stamps}
     for name, frames in behaviour.events.items():
-        columns[name] = np.bincount(frames, minlength=n_frames)[:n_frames].clip(0, 1)
+        columns[name] = _zeros_and_ones(frames, behaviour.bouts.get(name), n_frames)
     columns.update(behaviour.signals)
     pd.DataFrame(columns).to_csv(file, index=False, float_format="%.10g")
+
+
+def _zeros_and_ones(
+    frames: NDArray[np.int64], bouts: NDArray[np.int64] | None, n_frames: int
+) -> NDArray[np.int64]:
+    """1 in each frame of an event, also of one that lasts; each begins after a 0."""
+    values = np.zeros(n_frames, dtype=np.int64)
+    for start, stop in () if bouts is None else bouts:
+        values[start:stop] = 1
+    # Only a rise is an event: bouts that touch are held apart by the last frame of the earlier.
+    values[np.maximum(frames - 1, 0)] = 0
+    values[frames] = 1
+    return values
 
 
 def _movie_steps(curated: Curated, video: Path) -> Steps[list[str]]:

@@ -137,6 +137,28 @@ class Curated:
         return table
 
     @property
+    def events(self) -> pd.DataFrame:
+        """One row per behaviour event.
+
+        Returns
+        -------
+        DataFrame
+            ``event`` (its name), ``frame``, and ``end_frame``, the frame after the last one of
+            an event that lasts; missing for moments.
+        """
+        behaviour = self.recording.behaviour
+        parts = [
+            pd.DataFrame({"event": name, "frame": spans[:, 0], "end_frame": spans[:, 1]})
+            for name, spans in behaviour.bouts.items()
+        ] + [
+            pd.DataFrame({"event": name, "frame": frames, "end_frame": pd.NA})
+            for name, frames in behaviour.events.items()
+            if name not in behaviour.bouts
+        ]
+        known = {"event": "str", "frame": "int64", "end_frame": "Int64"}
+        return pd.concat([pd.DataFrame(columns=list(known)), *parts]).astype(known)
+
+    @property
     def trace_names(self) -> list[str]:
         """Traces that some cell has."""
         known = list(self.recording.traces)

@@ -116,19 +116,27 @@ def transients_table(curated: Curated, plane: Any) -> Any:
 
 
 def events_table(curated: Curated) -> Any:
-    """The behaviour events as a TimeIntervals table, one moment each."""
+    """The behaviour events as a TimeIntervals table; what does not last begins and ends at once."""
     from hdmf.common import VectorData
     from pynwb.epoch import TimeIntervals
 
-    events = curated.recording.behaviour.events
-    names = [name for name, frames in events.items() for _ in frames]
-    frames = np.concatenate([np.asarray(f, np.int64) for f in events.values()])
-    times = curated.clock.to_seconds(frames)
-    columns = {"start_time": times, "stop_time": times, "event": _words(names), "frame": frames}
+    events, clock = curated.events, curated.clock
+    frames = events["frame"].to_numpy()
+    ends = events["end_frame"].fillna(events["frame"]).to_numpy(np.int64)
+    columns = {
+        "start_time": ("begin, seconds", clock.to_seconds(frames)),
+        "stop_time": ("end, seconds", clock.to_seconds(ends)),
+        "event": ("name of the event", _words(events["event"].tolist())),
+        "frame": ("first frame, counted from 0", frames),
+        "end_frame": ("first frame after it; of a moment its own frame", ends),
+    }
     return TimeIntervals(
         name=EVENTS,
-        description="what the animal did; each row is a moment",
-        columns=[VectorData(name=k, description=k, data=v) for k, v in columns.items()],
+        description="what the animal did: moments, and bouts that last",
+        columns=[
+            VectorData(name=name, description=text, data=data)
+            for name, (text, data) in columns.items()
+        ],
         colnames=list(columns),
     )
 

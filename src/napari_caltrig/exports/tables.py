@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,9 +45,7 @@ def write_steps(
         file = path / f"traces_{name}.csv"
         for start in range(0, n_frames, _ROWS_PER_STEP):
             part = trace_table(curated, trace, slice(start, start + _ROWS_PER_STEP))
-            part.to_csv(
-                file, index=False, float_format="%.6g", mode="a" if start else "w", header=not start
-            )
+            part.to_csv(file, index=False, mode="a" if start else "w", header=not start)
             yield Step(min(start + _ROWS_PER_STEP, n_frames), n_frames, f"Writing {file.name}")
     return notes(curated)
 
@@ -72,7 +70,7 @@ def table_steps(curated: Curated) -> Steps[dict[str, pd.DataFrame]]:
         "recording": measured.summary,
     }
     if recording.behaviour.events:
-        found["events"] = _events(curated, recording.behaviour.events)
+        found["events"] = _events(curated)
     return found
 
 
@@ -165,12 +163,12 @@ def notes(curated: Curated) -> list[str]:
     return found
 
 
-def _events(curated: Curated, events: Mapping[str, NDArray[np.int64]]) -> pd.DataFrame:
-    names = np.repeat(list(events), [frames.size for frames in events.values()])
-    frames = np.concatenate(list(events.values()))
-    table = pd.DataFrame({"event": names, "frame": frames})
+def _events(curated: Curated) -> pd.DataFrame:
+    table = curated.events
     if curated.clock.is_known:
-        table["time_s"] = curated.clock.to_seconds(frames)
+        table.insert(2, "time_s", curated.clock.to_seconds(table["frame"].to_numpy()))
+        ends = table["end_frame"].to_numpy(np.float64, na_value=np.nan)
+        table["end_s"] = curated.clock.to_seconds(ends)
     table = table.sort_values(["frame", "event"], ignore_index=True)
     table.index.name = "event_id"
     return table

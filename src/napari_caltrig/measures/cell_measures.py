@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from napari_caltrig.measures.columns import AVERAGED, CELL
+from napari_caltrig.measures.even_time import frame_period
 from napari_caltrig.measures.transient_measures import CELLS_PER_BLOCK, Compat
 
 if TYPE_CHECKING:
@@ -140,12 +141,11 @@ def trace_measures(dff: Any, unit_ids: Iterable[int]) -> pd.DataFrame:
 
 
 def observed_seconds(n_observed: NDArray[np.float64], clock: Clock) -> NDArray[np.float64]:
-    """Seconds of trace with values; the whole recording where nobody counted them."""
-    duration = clock.duration_s
-    if duration is None or not clock.n_frames:
+    """Seconds of trace with values, pauses left out; all frames where nobody counted them."""
+    period = frame_period(clock)
+    if period is None or not clock.n_frames:
         return np.full(n_observed.shape, np.nan)
-    share = np.where(np.isnan(n_observed), 1.0, n_observed / clock.n_frames)
-    return np.asarray(share * duration)
+    return np.asarray(np.where(np.isnan(n_observed), clock.n_frames, n_observed) * period)
 
 
 def group_names(groups: Mapping[str, Iterable[int]] | None, ids: Iterable[int]) -> list[str]:

@@ -91,7 +91,7 @@ _CELL: dict[str, Column] = {
     "mad_dff": Column("MAD of dF/F", "dF/F", "1.4826 × median absolute deviation."),
     "noise_dff": Column("noise of dF/F", "dF/F", "SD of the noise from frame to frame."),
     "snr": Column("SNR", "", "99.9th percentile of dF/F above its median, over the noise."),
-    "observed_s": Column("observed", "s", "Length of the trace without its gaps."),
+    "observed_s": Column("observed", "s", "Length of the trace without gaps and pauses."),
 }
 
 CELL: dict[str, Column] = {

@@ -136,9 +136,12 @@ def measure_steps(
         yield Step(parts.n_cells, len(statuses), "Measuring")
     transients = parts.transients()
     footprints = all_footprints(recording, curation)
+    traces = parts.traces()
+    noiseless = _without_noise(recording, curation)
+    traces.loc[traces.index.isin(noiseless), ["noise_dff", "snr"]] = np.nan
     cells = cell_table(
         transients,
-        parts.traces(),
+        traces,
         clock,
         footprints=footprints,
         unit_ids=statuses,
@@ -262,6 +265,16 @@ def _with_cells(transients: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     return table[list(TRANSIENT)]
 
 
+def _without_noise(recording: Recording, curation: Curation) -> set[int]:
+    """Cells whose dF/F was made here of denoised traces, for want of raw ones."""
+    method = dict(recording.metadata.get("dff") or {}).get("method")
+    stored = method not in ("background", "percentile", "denoised")
+    if "raw" in recording.traces or "dff" not in recording.traces or stored:
+        return set()
+    mixed = {unit_id for unit_id, cell in curation.missed_cells.items() if cell.mixture}
+    return mixed.union(recording.unit_ids.tolist())
+
+
 def _missing(
     recording: Recording, curation: Curation, clock: Clock, traced: set[int]
 ) -> dict[str, str]:
@@ -272,6 +285,10 @@ def _missing(
     elif "dff" not in recording.traces:
         missing["dF/F"] = (
             "the recording has no traces: no amplitudes, rise and decay, SD, MAD and SNR"
+        )
+    if _without_noise(recording, curation):
+        missing["noise and SNR"] = (
+            "there are no raw traces, and denoised ones do not show the noise (see dF/F)"
         )
     if not len(curation.transients):
         missing["transients"] = "none were marked or detected"

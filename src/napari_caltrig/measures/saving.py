@@ -41,14 +41,16 @@ def save_table(table: pd.DataFrame, path: Path) -> Path:
         If the ending is neither ``.csv`` nor ``.parquet``.
     """
     from napari_caltrig.measures.caltrig import NOTHING
+    from napari_caltrig.measures.whole import whole_file
 
     named = table.reset_index() if table.index.name else table
     ending = path.suffix.lower()
-    if ending == ".csv":
-        na = NOTHING if path.stem.startswith("caltrig_") else ""
-        named.to_csv(path, index=False, na_rep=na)
-    elif ending == ".parquet":
-        named.to_parquet(path, engine="pyarrow", index=False)
-    else:
+    if ending not in (".csv", ".parquet"):
         raise ValueError(f"tables are saved as .csv or .parquet, not as {path.name}")
+    with whole_file(path) as part:
+        if ending == ".csv":
+            na = NOTHING if path.stem.startswith("caltrig_") else ""
+            named.to_csv(part, index=False, na_rep=na)
+        else:
+            named.to_parquet(part, engine="pyarrow", index=False)
     return path

@@ -181,7 +181,7 @@ def group_figure(
     ValueError
         If there is no such measure or label, or no value to draw.
     """
-    from napari_caltrig.measures.figures.style import new_figure, styled
+    from napari_caltrig.measures.figures.style import in_lines, new_figure, styled
 
     values = grouped_values(tables.recordings, measure, by=by, unit=unit)
     with styled():
@@ -190,7 +190,7 @@ def group_figure(
         rng = np.random.default_rng(0)
         for i, each in enumerate(values.values()):
             _draw(axes, i, each, kind, rng)
-        names = [f"{name or 'none'}\n(n = {each.size})" for name, each in values.items()]
+        names = [f"{in_lines(n or 'none')}\n(n = {each.size})" for n, each in values.items()]
         axes.set_xticks(range(len(names)), names)
         axes.set_xlim(-0.6, len(names) - 0.4)
         axes.set_ylabel("\n".join(_lines(measure_label(measure))))
@@ -307,6 +307,8 @@ def with_labels(summary: pd.DataFrame, recording: ProjectRecording) -> pd.DataFr
     """Return the row of `recording_summary` with the labels of the project in front."""
     own = summary.drop(columns=[c for c in (*_TOLD_BY_LABELS, *LABELS) if c in summary])
     own.index = pd.Index([recording.name], name="recording")
+    if "path" in own:  # results of a batch may be older than the last move of the recording
+        own["path"] = str(recording.path)
     labels = pd.DataFrame({k: [v] for k, v in recording.labels.items()}, index=own.index)
     return pd.concat([labels, own], axis=1)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from napari_caltrig.curation.naming import distinct_names
+from napari_caltrig.measures.whole import whole_file
 from napari_caltrig.projects.labels import LABELS, check_pattern
 from napari_caltrig.projects.options import (
     OPTIONS,
@@ -108,16 +108,8 @@ def write_project(project: Project, path: str | Path | None = None) -> Project:
 def write_text(path: Path, content: str) -> None:
     """Replace a file in one go: whoever reads it sees the old or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with whole_file(path) as part:
+        part.write_text(content, encoding="utf-8")
 
 
 def stored_path(path: Path, folder: Path) -> str:

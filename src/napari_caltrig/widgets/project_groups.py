@@ -26,6 +26,7 @@ from qtpy.QtWidgets import (
 
 from napari_caltrig.projects.labels import LABELS
 from napari_caltrig.projects.model import labels_that_vary
+from napari_caltrig.projects.project_file import write_text
 from napari_caltrig.viewer.links import Links
 from napari_caltrig.viewer.work import notify_error
 from napari_caltrig.widgets.cell_model import CellTableModel
@@ -242,7 +243,8 @@ class ProjectGroups(QWidget):
         table = self.shown_table
         try:
             assert table is not None
-            table.to_csv(path.with_suffix(".csv"))
+            named = path.suffix.lower() == ".csv"
+            write_text(path if named else Path(f"{path}.csv"), table.to_csv())
         except OSError as error:
             notify_error(error)
 

@@ -15,6 +15,7 @@ from napari_caltrig.measures.figures.style import (
     ONE_COLUMN,
     STATUS_COLORS,
     color_of,
+    in_lines,
     new_figure,
 )
 
@@ -39,24 +40,25 @@ def cell_means(measures: Measures, *, cells: str, kind: str, by: str, points: bo
     table = measures.cells.loc[chosen_cells(measures, cells)]
     if table[list(_PANELS)].isna().all(axis=None):
         raise FigureError("these cells have no transients: detect or mark them first")
-    groups = _groups(table, by)
-    figure = new_figure(max(ONE_COLUMN, 0.55 * len(groups) * 2 + 1.4), 2.8)
+    groups = _groups(measures, table, by)
+    slot = 0.85 if by == "group" else 0.55  # room for the name of a group
+    figure = new_figure(max(ONE_COLUMN, slot * len(groups) * 2 + 1.4), 2.8)
     for axes, name in zip(figure.subplots(1, 2), _PANELS, strict=True):
         _panel(axes, groups, name, kind, points)
     figure.suptitle(measures.recording.name, fontsize=8)
     return figure
 
 
-def _groups(table: pd.DataFrame, by: str) -> dict[str, pd.DataFrame]:
+def _groups(measures: Measures, table: pd.DataFrame, by: str) -> dict[str, pd.DataFrame]:
     if by == "nothing":
         return {"cells": table}
     if by == "status":
         return {
             s: table[table["status"] == s] for s in STATUS_COLORS if (table["status"] == s).any()
         }
-    own = table["group"].str.split(", ")
-    names = sorted({name for each in own for name in each if name})
-    found = {name: table[[name in each for each in own]] for name in names}
+    known = measures.curation.groups
+    found = {name: table[table.index.isin(known[name])] for name in sorted(known)}
+    found = {name: own for name, own in found.items() if len(own)}
     alone = table[table["group"] == ""]
     return found | ({"no group": alone} if len(alone) else {})
 
@@ -67,7 +69,7 @@ def _panel(axes: Axes, groups: dict[str, pd.DataFrame], name: str, kind: str, po
     for i, (group, table) in enumerate(groups.items()):
         values = table[name].to_numpy(np.float64)
         values = values[np.isfinite(values)]
-        labels.append(f"{group}\n(n = {values.size})")
+        labels.append(f"{in_lines(group)}\n(n = {values.size})")
         color = STATUS_COLORS.get(group, color_of(i))
         if values.size:
             _body(axes, values, i, kind, color, fliers=not points)

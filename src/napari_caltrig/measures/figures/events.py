@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_caltrig.measures.aligned import aligned_means
+from napari_caltrig.measures.even_time import EvenTime, frame_period
 from napari_caltrig.measures.figures.options import CELLS, FigureError, Option, chosen_cells
 from napari_caltrig.measures.figures.style import BLACK, color_of, new_figure
 
@@ -27,6 +28,7 @@ OPTIONS = (
     ),
 )
 _CELLS_PER_BLOCK = 64
+_COLUMNS = 4
 
 
 def peri_event_average(
@@ -35,8 +37,13 @@ def peri_event_average(
     """Mean over cells of their means over events; the band is the standard error over cells."""
     unit_ids = chosen_cells(measures, cells)
     events = _events(measures, event)
-    figure = new_figure(2.3 * len(events) + 0.6, 2.4)
-    panels = figure.subplots(1, len(events), sharey=True, squeeze=False)[0]
+    columns = min(len(events), _COLUMNS)
+    rows = -(-len(events) // columns)
+    figure = new_figure(2.3 * columns + 0.6, 2.4 * rows)
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    panels = list(grid.flat)[: len(events)]
+    for empty in list(grid.flat)[len(events) :]:
+        empty.set_axis_off()
     for i, (axes, (name, frames)) in enumerate(zip(panels, events.items(), strict=True)):
         time, means = _responses(measures, unit_ids, frames, before_s, after_s, baseline)
         n = np.isfinite(means).sum(axis=0)
@@ -49,7 +56,8 @@ def peri_event_average(
         axes.axvline(0, color=BLACK, linewidth=0.8, linestyle="--")
         axes.set(xlabel=_time_label(measures), xlim=(time[0], time[-1]))
         axes.set_title(f"{name} ({frames.size} events)", loc="left")
-    panels[0].set_ylabel("dF/F above the time before" if baseline else "dF/F")
+    for axes in panels[::columns]:
+        axes.set_ylabel("dF/F above the time before" if baseline else "dF/F")
     figure.suptitle(f"{measures.recording.name}: mean ± SEM of {len(unit_ids)} cells", fontsize=8)
     return figure
 
@@ -118,13 +126,16 @@ def _responses(
     baseline: bool,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Times from the event, and the mean trace (cells, times) of each cell around it."""
-    rate = measures.clock.frame_rate
+    period = frame_period(measures.clock)
     # Without a frame rate the two lengths are tens of frames: something to look at.
-    scale = 10.0 if rate is None else rate
-    before, after = round(before_s * scale), max(round(after_s * scale), 1)
-    time = np.arange(-before, after + 1) / (1.0 if rate is None else rate)
+    step = 0.1 if period is None else period
+    before, after = round(before_s / step), max(round(after_s / step), 1)
+    lags: NDArray[np.float64] = np.arange(-before, after + 1, dtype=np.float64)
+    time = lags * (1.0 if period is None else period)
+    even = EvenTime.of(measures.clock, before + after)
+    events = even.place[frames]
     parts = [
-        aligned_means(block, frames, before, after, subtract_baseline=baseline)
+        aligned_means(even.spread(block), events, before, after, subtract_baseline=baseline)
         for block in _blocks(measures, unit_ids)
     ]
     if not parts:

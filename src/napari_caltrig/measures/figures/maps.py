@@ -13,6 +13,7 @@ from napari_caltrig.measures.figures.style import (
     STATUS_COLORS,
     YELLOW,
     color_of,
+    legend_below,
     new_figure,
 )
 
@@ -41,7 +42,8 @@ def footprint_map(
 
     unit_ids = chosen_cells(measures, cells)
     height, width = measures.recording.shape
-    figure = new_figure(5.0, 5.0 * height / width + 0.5)
+    scale = min(5.0 / width, 7.0 / height)
+    figure = new_figure(max(width * scale, 2.5), height * scale + 0.5)
     axes = figure.add_subplot()
     background = _background(measures, image)
     if background is not None:
@@ -67,7 +69,7 @@ def footprint_map(
     axes.set_title(f"{measures.recording.name}: {len(unit_ids)} cells", loc="left")
     if len(legend) > 1:
         handles = [Line2D([], [], color=c, label=name) for name, c in legend.items()]
-        axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=4)
+        legend_below(figure, handles)
     return figure
 
 
@@ -94,7 +96,9 @@ def _colors(
     if by == "status":
         colors = {name: palette[name] for name in palette if (names == name).any()}
     else:
-        # Of several groups the first one counts.
-        names = names.str.split(", ").str[0].replace("", "no group")
-        colors = {name: color_of(i) for i, name in enumerate(sorted(set(names)))}
+        names[:], groups = "no group", measures.curation.groups
+        for name in sorted(groups, reverse=True):  # of several groups the first one counts
+            names[names.index.isin(groups[name])] = name
+        shown = [name for name in [*sorted(groups), "no group"] if (names == name).any()]
+        colors = {name: color_of(i) for i, name in enumerate(shown)}
     return {u: colors[n] for u, n in zip(unit_ids, names, strict=True)}, colors

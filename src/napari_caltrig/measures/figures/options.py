@@ -115,7 +115,8 @@ def chosen_cells(measures: Measures, cells: str) -> list[int]:
     elif text in CELLS_CHOICES:
         keep = (status == text).to_numpy()
     elif text.startswith("group:"):
-        keep = _in_group(table, text.removeprefix("group:").strip())
+        members = measures.curation.groups.get(text.removeprefix("group:").strip(), ())
+        keep = table.index.isin(members)
     else:
         keep = table.index.isin(_ids(text, table.index))
     found = [int(u) for u in table.index[keep]]
@@ -137,10 +138,6 @@ def transients_of(measures: Measures, cells: str) -> pd.DataFrame:
     if own.empty:
         raise FigureError("these cells have no transients: detect or mark them first")
     return own
-
-
-def _in_group(table: pd.DataFrame, name: str) -> np.ndarray:
-    return np.array([name in str(names).split(", ") for names in table["group"]], dtype=bool)
 
 
 def _ids(text: str, known: Iterable[int]) -> list[int]:

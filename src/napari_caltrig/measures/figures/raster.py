@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_caltrig.measures.figures.options import CELLS, Option, chosen_cells, transients_of
-from napari_caltrig.measures.figures.style import BLACK, BLUE, TWO_COLUMNS, color_of, new_figure
+from napari_caltrig.measures.figures.style import (
+    BLACK,
+    BLUE,
+    TWO_COLUMNS,
+    color_of,
+    legend_below,
+    new_figure,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,10 +54,9 @@ def raster(measures: Measures, *, cells: str, order: str, events: bool, bin_s: f
     _sum(below, at, len(unit_ids), measures, bin_s)
     below.set_xlabel("time (s)" if known else "frame")
     if events:
-        _events(top, measures)
-    top.set_title(
-        f"{measures.recording.name}: {len(table)} transients of {len(unit_ids)} cells", loc="left"
-    )
+        _events(figure, top, measures)
+    title = f"{measures.recording.name}: {len(table)} transients of {len(unit_ids)} cells"
+    top.set_title(title, loc="left", pad=10)  # the marks of events stand below it
     return figure
 
 
@@ -81,7 +87,7 @@ def _sum(
     axes.set(ylabel="% of cells", xlim=(ends[0], ends[1]))
 
 
-def _events(axes: Axes, measures: Measures) -> None:
+def _events(figure: Figure, axes: Axes, measures: Measures) -> None:
     events = {n: f for n, f in measures.recording.behaviour.events.items() if f.size}
     known = measures.clock.is_known
     for i, (name, frames) in enumerate(events.items()):
@@ -92,4 +98,4 @@ def _events(axes: Axes, measures: Measures) -> None:
             clip_on=False, markersize=3.5, label=name,
         )  # fmt: skip
     if events:
-        axes.legend(loc="lower right", bbox_to_anchor=(1, 1.02), ncols=6, borderaxespad=0)
+        legend_below(figure, axes.get_legend_handles_labels()[0])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from napari_caltrig.measures.whole import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,12 +69,26 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def save_figure(figure: Figure, path: Path, dpi: int = 300) -> Path:
+def save_figure(figure: Figure, path: str | Path, dpi: int = 300) -> Path:
     """Write a figure; the ending of `path` is the format. In SVG and PDF text stays text."""
+    path = Path(path)
     without_date = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-    with styled():
-        figure.savefig(path, dpi=dpi, metadata=without_date.get(path.suffix.lower()))
+    with styled(), whole_file(path) as part:
+        figure.savefig(part, dpi=dpi, metadata=without_date.get(path.suffix.lower()))
     return path
+
+
+def in_lines(name: str, width: int = 14) -> str:
+    """A name below an axis, in lines short enough to leave its neighbours room."""
+    return "\n".join(textwrap.wrap(name, width)) or name
+
+
+def legend_below(figure: Figure, handles: Sequence[Any]) -> None:
+    """A legend below everything else, in as many columns as its names leave room for."""
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    letters = figure.get_figwidth() * 14  # of small print, in a line
+    columns = int(max(letters // (longest + 7), 1))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 
 def color_of(index: int) -> str:

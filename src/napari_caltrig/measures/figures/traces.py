@@ -65,7 +65,9 @@ def _chosen(measures: Measures, cells: str) -> list[int]:
     if cells != "best":
         return chosen_cells(measures, cells)
     kept = measures.cells.loc[chosen_cells(measures, "kept")]
-    return [int(u) for u in kept.sort_values("snr", ascending=False, na_position="last").index]
+    # Without raw traces there is no SNR: then those that vary most.
+    best = kept.sort_values(["snr", "sd_dff"], ascending=False, na_position="last")
+    return [int(u) for u in best.index]
 
 
 def _window(

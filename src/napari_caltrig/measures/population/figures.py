@@ -141,15 +141,12 @@ def windows_figure(found: Population, event: str) -> Figure:
     axes = figure.add_subplot()
     width = settings.event_window_s / settings.n_subwindows
     start = settings.lag_s + width * table["subwindow"].to_numpy()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        scale = (table["rate_hz"] / table["count"]).to_numpy()
-    # A rate per transient is the same in all subwindows; one without transients does not tell it.
-    seconds = np.nanmean(scale) if np.isfinite(scale).any() else 0.0
+    watched_s = result.n_events * width * max(len(found.unit_ids), 1)
     axes.bar(
         start, table["rate_hz"], width=0.9 * width, align="edge", color=_DATA, label="observed"
     )
     axes.hlines(
-        table["expected"] * seconds,
+        table["expected"] / watched_s,
         start,
         start + 0.9 * width,
         color="black",

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from napari_caltrig.measures.even_time import EvenTime
 from napari_caltrig.measures.population.distance import DistanceTest, distance_steps
 from napari_caltrig.measures.population.nulls import Null
 from napari_caltrig.measures.population.onsets import Onsets
@@ -211,13 +212,13 @@ def _around_events(
     """Answers and windows for each event; an event that does not fit is named as missing."""
     common: dict[str, Any] = {"n_shuffles": settings.n_shuffles, "seed": settings.seed}
     span = {"before_s": settings.before_s, "after_s": settings.after_s, **common}
-    rate = float(clock.frame_rate or 1.0)
+    window_s = settings.before_s + settings.after_s
+    even = EvenTime.of(clock, round(window_s * (clock.frame_rate or 1.0)) + 1)
+    rate = float(even.rate or 1.0)
     shape = (len(onsets.unit_ids), recording.n_frames)
+    rates = onset_rate(onsets.rows, clock.to_frames(onsets.times_s), shape, rate)
     signals: dict[str, tuple[NDArray[Any], NDArray[np.int64]]] = {
-        "rates": (
-            onset_rate(onsets.rows, clock.to_frames(onsets.times_s), shape, rate),
-            onsets.unit_ids,
-        )
+        "rates": (even.spread(rates), onsets.unit_ids)
     }
     if names:
         yield Step(0, 0, "Reading traces")
@@ -225,28 +226,33 @@ def _around_events(
         if "dff" in recording.traces and traced:
             rows = [recording.footprints.index_of(u) for u in traced]
             dff = np.asarray(recording.traces["dff"][rows])
-            signals["answers"] = (dff, np.asarray(traced, np.int64))
+            signals["answers"] = (even.spread(dff), np.asarray(traced, np.int64))
         else:
             missing["peri_event_dff"] = "the recording has no dF/F traces of these cells"
     result: dict[str, dict[str, Any]] = {"answers": {}, "rates": {}, "windows": {}}
     for name in names:
         frames = recording.behaviour.events[name]
-        try:
-            for kind, (signal, ids) in signals.items():
-                result[kind][name] = yield from peri_event_steps(
-                    signal, frames, rate, unit_ids=ids, **span
-                )
-            result["windows"][name] = yield from event_windows_steps(
-                onsets,
-                clock.to_seconds(frames),
-                window_s=settings.event_window_s,
-                lag_s=settings.lag_s,
-                n_subwindows=settings.n_subwindows,
-                null=settings.null,
-                **common,
-            )
-        except ValueError as error:
-            missing[name] = str(error)
+        analyses: dict[str, Steps[Any]] = {
+            kind: peri_event_steps(signal, even.place[frames], rate, unit_ids=ids, **span)
+            for kind, (signal, ids) in signals.items()
+        }
+        analyses["windows"] = event_windows_steps(
+            onsets,
+            clock.to_seconds(frames),
+            window_s=settings.event_window_s,
+            lag_s=settings.lag_s,
+            n_subwindows=settings.n_subwindows,
+            null=settings.null,
+            **common,
+        )
+        problems = []
+        for kind, steps in analyses.items():
+            try:
+                result[kind][name] = yield from steps
+            except ValueError as error:
+                problems.append(str(error))
+        if problems:
+            missing[name] = "; ".join(dict.fromkeys(problems))
     return result
 
 
