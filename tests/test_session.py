@@ -119,6 +119,13 @@ def test_a_changed_missed_cell_forgets_its_old_trace(session):
     assert not np.allclose(session.trace("raw", unit_id).values, before)
 
 
+def test_the_baseline_of_a_missed_cell_follows_the_frame_rate(session):
+    unit_id = paint(session)
+    session.add_traces(run(session.load_steps([("dff", unit_id)])))
+    session.do(SetFrameRate(500.0))
+    assert session.trace("dff", unit_id) is None
+
+
 def test_a_removed_missed_cell_leaves_selection_and_table(session):
     unit_id = paint(session)
     assert unit_id > 41

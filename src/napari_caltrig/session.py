@@ -19,13 +19,14 @@ from numpy.typing import ArrayLike, NDArray
 from psygnal import Signal
 
 from napari_caltrig import session_cells, session_traces
-from napari_caltrig.curation import CellStatus, merge, split
+from napari_caltrig.curation import CellStatus, Change, merge, split
+from napari_caltrig.curation.change import Difference
 from napari_caltrig.opening import with_curated_behaviour
 from napari_caltrig.recording.decimate import Pyramid
 from napari_caltrig.steps import Steps
 
 if TYPE_CHECKING:
-    from napari_caltrig.curation import Change, Curation, CurationStore, Edit, MissedCell
+    from napari_caltrig.curation import Curation, CurationStore, Edit, MissedCell
     from napari_caltrig.recording import Clock, Footprints, Recording
     from napari_caltrig.settings import Settings
     from napari_caltrig.transients.methods import Method
@@ -176,6 +177,24 @@ class Session:
     def redo(self) -> Change | None:
         """Do the last undone edit again; None when there is none."""
         return self._changed(self.store.redo()) if self.store.can_redo else None
+
+    def go_to(self, seq: int) -> None:
+        """Undo or redo until an edit is the last one that counts; told as one change.
+
+        Raises
+        ------
+        CurationError
+            If it cannot come back, or a step could not be stored; the steps before it stay.
+        """
+        before, steps = self.curation, self.store.steps_to(seq)
+        last: Change | None = None
+        try:
+            for _ in range(abs(steps)):
+                last = self.store.redo() if steps > 0 else self.store.undo()
+        finally:
+            if last is not None:
+                difference = Difference.between(before, self.curation)
+                self._changed(Change.of(difference, last.seq, last.act, last.description))
 
     def reload(self, *, write: bool = False) -> Change:
         """Read again what another window has written; see `CurationStore.reload`."""

@@ -88,7 +88,8 @@ def with_neighbours(change: Change, curation: Curation) -> Change:
     Where a recipe looks at neighbours, one cell that comes or goes may change many traces.
     """
     everywhere = change.missed_cells and not curation.movie_traces.is_local
-    if not (everywhere or change.movie_traces):
+    # The baseline of dF/F is taken over seconds.
+    if not (everywhere or change.movie_traces or change.frame_rate):
         return change
     return replace(change, missed_cells=change.missed_cells | curation.missed_cells.keys())
 

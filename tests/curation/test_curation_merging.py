@@ -125,6 +125,16 @@ def test_a_chain_of_merges_is_one_sum_of_the_pipelines_traces(session):
     assert [u for u, _ in session.curation.missed_cells[second].mixture] == [3, 7, 20]
 
 
+def test_a_cell_that_went_into_another_is_not_taken_apart_under_it(session):
+    first = session.merge([3, 7])
+    second = session.merge([first, 20])
+    with pytest.raises(ValueError, match=f"cell {first} went into cell {second}"):
+        take_apart(session.curation, [first])
+    session.do(take_apart(session.curation, [second]))
+    session.do(take_apart(session.curation, [first]))
+    assert not session.curation.missed_cells
+
+
 def test_a_part_of_a_merged_cell_cannot_be_removed_from_under_it(session):
     painted = session.curation.next_missed_id
     session.do(SetMissedCell(MissedCell(painted, [0, 1, 2], SHAPE)))

@@ -192,6 +192,43 @@ def test_a_second_window_reads_only(store, recording):
         assert not third.read_only
 
 
+def test_a_file_that_was_moved_away_is_missed_at_the_next_edit(store):
+    store.do(SetStatus((3,), "accepted"))
+    moved = store.path.rename(store.path.with_suffix(".old"))
+    with pytest.raises(CurationError, match="moved or removed"):
+        store.do(SetStatus((4,), "accepted"))
+    moved.rename(store.path)
+    store.do(SetStatus((4,), "accepted"))
+    assert load_curation(store.path) == store.curation
+
+
+def test_a_reader_waits_for_a_file_that_went_and_makes_none(store, recording):
+    store.do(SetStatus((3,), "accepted"))
+    with CurationStore.for_recording(recording) as reader:
+        store.close()
+        moved = store.path.rename(store.path.with_suffix(".old"))
+        assert not reader.is_stale()
+        with pytest.raises(FormatError, match="no such file"):
+            reader.reload()
+        assert not store.path.exists()
+        assert reader.curation == store.curation
+        moved.rename(store.path)
+        assert reader.is_stale()
+        reader.reload()
+        assert reader.curation == store.curation
+
+
+def test_a_reader_tries_a_broken_file_once(store, recording):
+    store.do(SetStatus((3,), "accepted"))
+    with CurationStore.for_recording(recording) as reader:
+        store.close()
+        store.path.write_bytes(b"x" * 5000)
+        assert reader.is_stale()
+        with pytest.raises(FormatError):
+            reader.reload()
+        assert not reader.is_stale()
+
+
 def test_two_windows_that_begin_at_once_do_not_mix(recording):
     with CurationStore.for_recording(recording) as a, CurationStore.for_recording(recording) as b:
         a.do(SetStatus((3,), "accepted"))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path, PurePath
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 from napari_caltrig import FormatError
 from napari_caltrig.curation.naming import distinct_names, folder_name
 from napari_caltrig.projects import Project, ProjectRecording, read_project, write_project
+from napari_caltrig.projects.groups import with_labels
 from napari_caltrig.projects.labels import labels_of
 from napari_caltrig.projects.options import grid
 
@@ -130,6 +134,32 @@ def test_names_are_as_different_as_paths(ways):
     names = distinct_names(paths)
     assert len(set(names)) == len(names)
     assert all(str(p).endswith(n) for p, n in zip(paths, names, strict=True))
+
+
+def test_long_names_that_differ_at_their_end_have_folders_of_their_own():
+    long = "animal " * 20
+    found = [ProjectRecording(f"{long}{i}", Path(f"/data/{i}")) for i in (1, 2, 2)]
+    same = ProjectRecording(f"{long}1", Path("/elsewhere/1"))
+    recordings = Project().added([*found, same]).recordings
+    assert len(recordings) == 3  # the same path counts once
+    assert len({r.folder for r in recordings}) == 3
+
+
+def test_tables_say_where_recordings_lie_now():
+    measured = pd.DataFrame({"path": ["/before/s1"], "n_cells": [3]}, index=["s1"])
+    now = Path("/after/s1")
+    assert with_labels(measured, ProjectRecording("s1", now)).loc["s1", "path"] == str(now)
+
+
+def test_others_may_read_a_project_file(file, tmp_path):
+    tmp_path.chmod(0o755)
+    old = os.umask(0o022)
+    try:
+        path = write_project(read_project(file(WRITTEN))).path
+    finally:
+        os.umask(old)
+    if sys.platform != "win32":
+        assert path.stat().st_mode & 0o777 == 0o644
 
 
 @given(TEXT)

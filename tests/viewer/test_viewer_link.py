@@ -364,6 +364,18 @@ def test_repainting_a_found_cell_keeps_what_is_known_of_it(viewer, session, miss
     assert after.weights.tolist() == [0.5, 1.0, 0.75]
 
 
+def test_erasing_all_that_is_seen_of_a_cell_removes_it(viewer, session, missed):
+    """Its faint tail cannot be seen, so nobody could erase it."""
+    weights = np.exp(-np.arange(40) / 5)
+    session.do(SetMissedCell(MissedCell(42, np.arange(4000, 4040), (60, 80), weights=weights)))
+    before = session.curation
+    missed.layer.data_setitem(np.nonzero(missed.layer.data == 43), 0)
+    assert session.missed_cell(42) is None
+    assert not missed.layer.data.any()
+    session.undo()
+    assert session.curation == before
+
+
 def test_the_camera_goes_to_a_cell(viewer, session, sessions):
     sessions.link_of(session).center_on(3)
     np.testing.assert_allclose(

@@ -6,7 +6,7 @@ from qtpy.QtCore import QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication
 
-from napari_caltrig.curation import AddToGroup, CurationStore, SetStatus
+from napari_caltrig.curation import AddToGroup, CurationError, CurationStore, SetStatus
 from napari_caltrig.viewer.drawing import DRAWING
 
 
@@ -70,6 +70,42 @@ def test_a_note_is_kept_with_enter(workspace, qtbot):
     assert panel.groups.note.text() == ""
     session.select([5])
     assert panel.groups.note.text() == "blinks"
+
+
+def test_a_note_belongs_to_the_cell_for_which_it_was_typed(workspace, qtbot):
+    panel, session = workspace.panel, workspace.session
+    panel.tools.setCurrentIndex(3)
+    session.select([5])
+    panel.groups.note.setFocus()
+    qtbot.keyClicks(panel.groups.note, "blinks")
+    session.select([8])  # for example by a key of the review
+    assert panel.groups.note.text() == ""
+    qtbot.keyClick(panel.groups.note, Qt.Key.Key_Return)
+    assert session.curation.notes == {5: "blinks"}
+
+
+def test_names_are_shown_as_they_are_written(workspace, qtbot):
+    panel, session = workspace.panel, workspace.session
+    session.do(AddToGroup("<b> & co", (2,)))
+    panel.looks.by.setCurrentIndex(panel.looks.by.findData("group"))
+    assert "&lt;b&gt; &amp; co" in panel.looks.legend.text()
+    assert workspace.traces.bar.means.boxes["group <b> & co"].text() == "group <b> && co"
+
+
+def test_a_note_that_could_not_be_stored_can_be_tried_again(workspace, qtbot, monkeypatch, capsys):
+    panel, session = workspace.panel, workspace.session
+    session.select([5])
+    qtbot.keyClicks(panel.groups.note, "blinks")
+
+    def fail(edit):
+        raise CurationError("the disk is full")
+
+    with monkeypatch.context() as full:
+        full.setattr(session.store, "do", fail)
+        qtbot.keyClick(panel.groups.note, Qt.Key.Key_Return)
+    assert "the disk is full" in capsys.readouterr().out
+    qtbot.keyClick(panel.groups.note, Qt.Key.Key_Return)
+    assert session.curation.notes == {5: "blinks"}
 
 
 def test_merging_and_taking_apart_with_buttons(workspace):
@@ -249,3 +285,20 @@ def test_the_tools_let_go_when_the_workspace_closes(viewer, workspace, by):
     assert DRAWING not in viewer.layers
     assert link.click_tool is None
     assert not panel.header._timer.isActive()
+
+
+def test_the_cell_is_split_for_which_the_tool_was_taken(workspace):
+    panel, session = workspace.panel, workspace.session
+    link = workspace.sessions.link_of(session)
+    session.select([5])
+    panel.merging.seeds.click()
+    link.click_tool(12.0, 64.0)
+    session.select([])
+    link.click_tool(12.0, 68.0)
+    assert [session.missed_cell(u).parents for u in session.selection] == [(5,), (5,)]
+    session.select(session.selection[:1])
+    panel.merging.seeds.click()
+    session.undo()
+    link.click_tool(12.0, 64.0)
+    link.click_tool(12.0, 68.0)
+    assert not session.curation.missed_cells

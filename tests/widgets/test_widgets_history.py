@@ -70,6 +70,26 @@ def test_what_was_overtaken_cannot_come_back(history, workspace):
     assert accepted(workspace) == [0, 2, 5]
 
 
+def test_a_long_way_back_is_drawn_once(history, workspace):
+    told = []
+    workspace.session.curation_changed.connect(told.append)
+    history.go_to(1)
+    history.go_to(3)
+    assert [change.unit_ids for change in told] == [{2}, {2, 3}]
+    assert [change.act for change in told] == ["undo", "redo"]
+
+
+def test_a_file_that_was_broken_meanwhile_is_a_message(history, workspace, capsys):
+    path = workspace.session.store.path
+    path.write_bytes(b"x" * path.stat().st_size)
+    before = workspace.session.curation
+    for button in (workspace.panel.review.undo, workspace.panel.review.history):
+        button.click()
+    history.list.topLevelItem(0).setSelected(True)
+    assert "could not be read" in capsys.readouterr().out
+    assert workspace.session.curation == before
+
+
 def test_it_closes_with_the_workspace(history, workspace):
     workspace.disconnect_all()
     assert not history.isVisible()

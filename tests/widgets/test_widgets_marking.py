@@ -252,6 +252,17 @@ def test_exact_frames_are_typed_in_frames_or_seconds(traces, predicted):
     assert rows(predicted)[1][2] == 600
 
 
+def test_transients_of_cells_that_are_not_shown_are_not_deleted(traces, predicted, workspace):
+    session, tools = workspace.session, traces.marking
+    before = session.curation
+    tools.choice.choose_all()
+    assert tools.chosen
+    session.select([11])
+    assert not tools.chosen
+    tools.actions_by_name["delete"].trigger()
+    assert session.curation == before
+
+
 def test_keys_do_not_clash(traces, workspace):
     from qtpy.QtGui import QShortcut
 

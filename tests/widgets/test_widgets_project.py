@@ -138,6 +138,8 @@ def test_recordings_are_compared(panel, qtbot, tmp_path):
     groups.rows.setCurrentIndex(1)
     assert groups.table.model().rowCount() == 2
     groups.write_table(tmp_path / "animals.csv")
+    groups.write_table(tmp_path / "animals v1.2")
+    assert (tmp_path / "animals v1.2.csv").is_file()
     assert pd.read_csv(tmp_path / "animals.csv")["recordings"].tolist() == [1, 2]
 
 

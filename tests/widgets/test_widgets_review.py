@@ -94,6 +94,34 @@ def test_jumping_to_transients_and_playing_around_one(viewer, reviewing, qtbot):
     assert not walk.playing
 
 
+def test_the_same_judgement_twice_is_one_edit(workspace):
+    session, review = workspace.session, workspace.panel.review
+    session.select([3, 5])
+    review.accept.click()
+    review.accept.click()
+    assert len(session.store.history()) == 1
+    session.select([5, 8])
+    review.accept.click()
+    assert session.curation.with_status("accepted") == [3, 5, 8]
+    review.reason.setCurrentText("vessel")
+    review.reject.click()
+    review.reason.setCurrentText("too dim")
+    review.reject.click()
+    assert session.curation.status(8).reason == "too dim"
+
+
+def test_playing_ends_where_another_recording_is_shown(viewer, workspace, second, qtbot):
+    viewer.window._qt_window.show()
+    first = next(s for s in workspace.sessions.all if s is not second)
+    workspace.sessions.choose(first)
+    walk = workspace.panel.walk
+    walk.play.click()
+    assert walk.playing
+    workspace.sessions.choose(second)
+    assert not walk.playing
+    assert not walk.play.isChecked()
+
+
 def test_the_next_cell_is_found_in_any_order(workspace):
     session = workspace.session
     order = [41, 0, 30]

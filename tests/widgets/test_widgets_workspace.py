@@ -1,6 +1,7 @@
 """The workspace in a real viewer, driven as a person does."""
 
 import gc
+import threading
 import weakref
 
 import numpy as np
@@ -11,6 +12,7 @@ from qtpy.QtWidgets import QApplication
 from napari_caltrig import Footprints
 from napari_caltrig.curation import AddTransients, CurationStore, SetStatus, numbered
 from napari_caltrig.recording import Transients
+from napari_caltrig.steps import run
 from napari_caltrig.viewer.commands import add_layer_data, show_panel
 from napari_caltrig.viewer.layers import layer_data
 from napari_caltrig.viewer.registry import register
@@ -226,6 +228,40 @@ def test_a_painted_cell_gets_a_trace_beside_the_others(viewer, workspace, qtbot)
     assert not layer.data.any()
 
 
+def test_painting_on_while_the_movie_is_read_gives_the_trace_of_all_pixels(
+    viewer, recording, qtbot
+):
+    """Reading takes long in a long movie: what is read of the first stroke is out of date."""
+    free = threading.Event()
+    free.set()
+
+    def slow(block):
+        assert free.wait(20)
+        return block
+
+    movie = recording.movie.map_blocks(slow, dtype=recording.movie.dtype)
+    slowly = recording.replace(movies={"processed": movie})
+    add_layer_data(viewer, layer_data(slowly, register(slowly)))
+    _, widget = viewer.window.add_plugin_dock_widget("napari-caltrig", "Workspace")
+    session, layer = widget.session, viewer.layers["missed cells"]
+    widget.traces.bar.means.boxes["selected"].setChecked(True)
+    session.select([])
+    free.clear()
+    for column in (70, 75):
+        layer.data_setitem((np.full(3, 50), np.arange(column, column + 3)), 43)
+        qtbot.wait(100)
+    free.set()
+    qtbot.waitUntil(lambda: session.trace("dff", 42) is not None)
+    means = widget.traces._means
+    qtbot.waitUntil(lambda: means.pyramid("mean selected", "dff") is not None)
+    read = run(session.missed_trace_steps([42]))
+    seen = np.asarray(recording.movie[:, 50, [70, 71, 72, 75, 76, 77]]).mean(axis=1)
+    np.testing.assert_allclose(read["raw", 42].values, seen, rtol=1e-5)
+    for shown in (session.trace("dff", 42), means.pyramid("mean selected", "dff")):
+        np.testing.assert_allclose(shown.values, read["dff", 42].values, rtol=1e-5)
+    widget.disconnect_all()
+
+
 def test_traces_of_missed_cells_follow_the_recipe_that_is_chosen(viewer, workspace, qtbot):
     session, missed = workspace.session, workspace.panel.missed
 
@@ -250,7 +286,11 @@ def test_traces_of_missed_cells_follow_the_recipe_that_is_chosen(viewer, workspa
 def test_a_movie_alone_has_a_workspace_too(viewer, recording, qtbot):
     """Before the first cell there is none to colour, list or measure."""
     alone = recording.replace(
-        footprints=Footprints.empty(recording.shape), traces={}, quality={}, pipeline_status={}
+        footprints=Footprints.empty(recording.shape),
+        traces={},
+        quality={},
+        pipeline_status={},
+        metadata={},
     )
     add_layer_data(viewer, layer_data(alone, register(alone)))
     _, widget = viewer.window.add_plugin_dock_widget("napari-caltrig", "Workspace")
@@ -264,6 +304,22 @@ def test_a_movie_alone_has_a_workspace_too(viewer, recording, qtbot):
     assert widget.session.cell_table().loc[unit_id, "source"] == "missed"
     widget.session.undo()
     assert widget.session.cell_table().empty
+    widget.disconnect_all()
+
+
+def test_a_broken_curation_is_no_obstacle_for_other_recordings(viewer, recording, tmp_path, capsys):
+    with CurationStore.for_recording(recording) as store:
+        store.do(SetStatus((0,), "accepted"))
+    store.path.write_bytes(store.path.read_bytes()[:5000])
+    path = tmp_path / "other" / "mouse2.hdf5"
+    path.parent.mkdir()
+    path.touch()
+    other = recording.replace(name="mouse2", path=path)
+    for one in (recording, other):
+        add_layer_data(viewer, layer_data(one, register(one)))
+    _, widget = viewer.window.add_plugin_dock_widget("napari-caltrig", "Workspace")
+    assert [s.recording.name for s in widget.sessions.all] == ["mouse2"]
+    assert f"{store.path}: expected a curation" in capsys.readouterr().out
     widget.disconnect_all()
 
 
@@ -281,6 +337,19 @@ def test_an_unknown_frame_rate_is_asked_for(viewer, recording, qtbot):
     assert widget.session.clock.frame_rate == 25
     assert "25 Hz" in header.facts.text()
     assert widget.traces.bar.seconds.isEnabled()
+    fields = widget.traces.bar.means.window, widget.traces.bar.events.gap
+    assert [field.suffix() for field in fields] == [" s", " s"]
+    widget.session.undo()
+    assert [field.suffix() for field in fields] == [" frames", " frames"]
+    widget.disconnect_all()
+
+
+def test_footprints_alone_have_a_workspace_too(viewer, recording):
+    alone = recording.replace(traces={}, movies={}, metadata={})
+    add_layer_data(viewer, layer_data(alone, register(alone)))
+    _, widget = viewer.window.add_plugin_dock_widget("napari-caltrig", "Workspace")
+    widget.panel.review.accept.click()
+    assert widget.session.curation.with_status("accepted") == [0]
     widget.disconnect_all()
 
 

@@ -105,8 +105,6 @@ def recording_path(caltrig_path: str | Path) -> Path:
         If the file cannot be read, or its recording is not where it should be.
     """
     path = Path(caltrig_path).absolute()
-    if not path.is_file():
-        raise FormatError(path, "a curation (.caltrig)", "no such file", "Check the path.")
     return places.find_recording(path, _facts(path)["path"])
 
 

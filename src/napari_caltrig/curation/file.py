@@ -56,7 +56,7 @@ class CurationFile:
                 "Copy it with its recording to a folder of yours to edit."
             )
         elif not read_only:
-            with self._storing("opened"):
+            with self.telling("opened"):
                 self._lock = WriterLock.acquire(self.path)
             self.read_only = self._lock is None
             self.notice = _BUSY_ELSEWHERE if self.read_only else None
@@ -71,9 +71,10 @@ class CurationFile:
 
     def is_stale(self) -> bool:
         """Whether somebody else has written the file since it was opened, or begun it."""
-        if self.connection is None:
-            return self.path.is_file() and schema.has_content(self.path)
-        return self.read_only and self._stamp_now() != self._stamp
+        now = self._stamp_now()
+        if now is None or now == self._stamp:
+            return False  # it is away, or what it holds now has been tried already
+        return self.read_only if self.connection is not None else schema.has_content(self.path)
 
     def _stamp_now(self) -> tuple[int, int] | None:
         try:
@@ -105,7 +106,7 @@ class CurationFile:
         CurationError
             If it did not reach the disk.
         """
-        with self._storing("stored"):
+        with self.telling("stored"):
             new = self.connection is None
             connection = self._begin() if self.connection is None else self.connection
             try:
@@ -166,7 +167,8 @@ class CurationFile:
         tables.write_fact(connection, "recording", content)
 
     @contextlib.contextmanager
-    def _storing(self, what: str) -> Iterator[None]:
+    def telling(self, what: str) -> Iterator[None]:
+        """Turn what SQLite and the disk say into a `CurationError` for the user."""
         try:
             yield
         except (sqlite3.Error, OSError) as error:
@@ -177,6 +179,8 @@ class CurationFile:
 
 def _advice(error: Exception) -> str:
     code = getattr(error, "sqlite_errorcode", None)
+    if code == sqlite3.SQLITE_READONLY_DBMOVED:
+        return "it has been moved or removed meanwhile. Put it back and do it again"
     primary = None if code is None else code & 0xFF  # extended codes carry the primary one
     if primary == sqlite3.SQLITE_FULL or getattr(error, "errno", None) == 28:
         return "the disk is full. Make room and do it again"

@@ -106,7 +106,7 @@ def take_apart(curation: Curation, unit_ids: Iterable[int]) -> Compound:
     Raises
     ------
     ValueError
-        If a cell is neither.
+        If a cell is neither, or has itself been merged or split since.
     """
     ids = checked_ids(unit_ids)
     cells = [curation.missed_cells.get(u) for u in ids]
@@ -115,6 +115,11 @@ def take_apart(curation: Curation, unit_ids: Iterable[int]) -> Compound:
         raise ValueError(f"{name_cells(wrong)}: neither merged nor split, nothing to take apart")
     origins = {(c.source, c.parents) for c in cells if c is not None}
     gone = [u for u, c in curation.missed_cells.items() if (c.source, c.parents) in origins]
+    later = [
+        u for u, c in curation.missed_cells.items() if u not in gone and set(gone) & set(c.parents)
+    ]
+    if later:
+        raise ValueError(f"{name_cells(ids)} went into {name_cells(later)}: take that apart first")
     back = [
         u
         for u in dict.fromkeys(u for _, parents in origins for u in parents)

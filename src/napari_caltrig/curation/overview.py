@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 
 from napari_caltrig.curation import schema, tables
-from napari_caltrig.recording import FormatError
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,6 @@ def read_overview(path: str | Path) -> Overview:
         If it is missing, damaged, no curation or of a newer version.
     """
     path = Path(path).absolute()
-    if not path.is_file():
-        raise FormatError(path, "a curation (.caltrig)", "no such file", "Check the path.")
     connection = schema.open_checked(path, read_only=True)
     try:
         return _counted(connection)

@@ -171,6 +171,8 @@ def open_checked(
     """
     migrations = MIGRATIONS if migrations is None else migrations
     version = VERSION if version is None else version
+    if not path.is_file():  # SQLite would make an empty one
+        raise FormatError(path, "a curation (.caltrig)", "no such file", "Check the path.")
     try:
         connection = connect(path, read_only)
     except sqlite3.DatabaseError as error:

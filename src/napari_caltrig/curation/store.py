@@ -21,7 +21,7 @@ from napari_caltrig.curation.errors import CurationError
 from napari_caltrig.curation.file import CurationFile
 from napari_caltrig.curation.fresh import require_fresh_ids
 from napari_caltrig.curation.state import Curation
-from napari_caltrig.recording import FormatError, Recording
+from napari_caltrig.recording import Recording
 
 
 class CurationStore:
@@ -79,8 +79,6 @@ class CurationStore:
             If it belongs to another recording.
         """
         path = Path(path).absolute()
-        if not path.is_file():
-            raise FormatError(path, "a curation (.caltrig)", "no such file", "Check the path.")
         file = CurationFile(path)
         try:
             connection = file.open(read_only)
@@ -169,7 +167,10 @@ class CurationStore:
     def history(self) -> list[tables.Entry]:
         """Every edit, undo and redo ever made, oldest first."""
         connection = self._file.connection
-        return [] if connection is None else tables.read_entries(connection)
+        if connection is None:
+            return []
+        with self._file.telling("read"):
+            return tables.read_entries(connection)
 
     def edit(self, seq: int) -> Edit:
         """Return the edit of an entry of the history (for undo and redo: the one it is about).
@@ -237,6 +238,20 @@ class CurationStore:
         self._undo.append(self._redo.pop())
         return change
 
+    def steps_to(self, seq: int) -> int:
+        """How often to undo (below 0) or redo until an edit is the last one that counts.
+
+        Raises
+        ------
+        CurationError
+            If it was undone and another edit came after that.
+        """
+        if seq in self._undo:
+            return self._undo.index(seq) + 1 - len(self._undo)
+        if seq in self._redo:
+            return len(self._redo) - self._redo.index(seq)
+        raise CurationError("This edit was undone and others were made since: it cannot come back.")
+
     def is_stale(self) -> bool:
         """Whether another window has written the file since it was read; cheap."""
         return not self._closed and self._file.is_stale()
@@ -294,11 +309,12 @@ class CurationStore:
         connection = self._file.connection
         if connection is None:
             raise KeyError(f"the history has no entry {seq}")
-        row = connection.execute(
-            f"SELECT {column} FROM log WHERE seq = "
-            "(SELECT coalesce(refers_to, seq) FROM log WHERE seq = ?)",
-            (seq,),
-        ).fetchone()
+        with self._file.telling("read"):
+            row = connection.execute(
+                f"SELECT {column} FROM log WHERE seq = "
+                "(SELECT coalesce(refers_to, seq) FROM log WHERE seq = ?)",
+                (seq,),
+            ).fetchone()
         if row is None:
             raise KeyError(f"the history has no entry {seq}")
         return edit_from_json(json.loads(row[0]))

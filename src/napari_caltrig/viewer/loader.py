@@ -44,6 +44,12 @@ class TraceLoader:
         if self._wanted and not self._loading:
             self._start()
 
+    def forget(self) -> None:
+        """Give up what is being read: its cells may have other pixels by now."""
+        if self._loading:
+            self._loading.stop()
+            self._on_busy(False)
+
     def stop(self) -> None:
         """Stop loading and forget what was wanted."""
         self._wanted = []

@@ -244,7 +244,9 @@ class MissedCellsLayer:
         pixels = np.setdiff1d(np.union1d(had, added), gone)
         if np.array_equal(pixels, had):
             return None
-        if not pixels.size:
+        # Of a found cell a faint tail is left that nobody sees and nobody can erase.
+        seen = added if old is None else np.union1d(added, np.setdiff1d(_visible(old), gone))
+        if not seen.size:
             return None if old is None else RemoveMissedCells((label - 1,))
         if old is None:
             return SetMissedCell(MissedCell(label - 1, pixels, shape=self._session.recording.shape))

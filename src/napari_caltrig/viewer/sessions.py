@@ -124,6 +124,10 @@ class Sessions:
         self._consider(event.value)
 
     def _consider(self, layer: Any) -> None:
+        from napari_caltrig.curation import CurationError
+        from napari_caltrig.recording import FormatError
+        from napari_caltrig.viewer.work import notify_error
+
         tag = tag_of(layer)
         if tag is None or tag["dataset_id"] in self._open or tag["role"] not in _MAIN_ROLES:
             return
@@ -133,6 +137,8 @@ class Sessions:
             self._opening = True
             try:
                 self._begin(tag)
+            except (CurationError, FormatError) as error:
+                notify_error(error)  # other recordings must open all the same
             finally:
                 self._opening = False
 

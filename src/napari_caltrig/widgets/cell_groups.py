@@ -30,6 +30,7 @@ class CellGroups(QWidget):
         super().__init__(parent)
         self._session = session
         self._drawing = drawing
+        self._noted: int | None = None
         self.name = QComboBox()
         self.name.setEditable(True)
         self.name.lineEdit().setPlaceholderText("group: choose, or type a new name")
@@ -141,10 +142,11 @@ class CellGroups(QWidget):
     def _write(self) -> None:
         from napari_caltrig.curation import SetNote
 
-        chosen = self._session.selection
-        if len(chosen) == 1 and self.note.isModified():
+        unit_id, text = self._noted, self.note.text()
+        if self.note.isModified() and unit_id in self._session.curation:
             self.note.setModified(False)
-            attempt(lambda: self._session.do(SetNote(chosen[0], self.note.text())))
+            if attempt(lambda: self._session.do(SetNote(unit_id, text))) is None:
+                self.note.setModified(True)  # it can be tried again
 
     def _show(self, *_: Any) -> None:
         groups = sorted(self._session.curation.groups)
@@ -155,11 +157,20 @@ class CellGroups(QWidget):
             self.name.addItems(groups)
             self.name.setCurrentText(text)
             self.name.blockSignals(False)
-        chosen = self._session.selection
-        note = self._session.curation.notes.get(chosen[0], "") if len(chosen) == 1 else ""
-        if not self.note.isModified() or self.note.text() == note or not self.note.hasFocus():
-            self.note.setText(note)
+        self._show_note()
         self._show_buttons()
+
+    def _show_note(self) -> None:
+        chosen = self._session.selection
+        unit_id = chosen[0] if len(chosen) == 1 else None
+        if unit_id != self._noted:
+            self._write()  # a key may go on to the next cell while one types
+            self._noted = unit_id
+            self.note.setModified(False)
+        if not (self.note.isModified() and self.note.hasFocus()):
+            self.note.setText(
+                "" if unit_id is None else self._session.curation.notes.get(unit_id, "")
+            )
 
     def _show_buttons(self, *_: Any) -> None:
         chosen, writable = self._session.selection, not self._session.store.read_only

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
@@ -79,4 +80,4 @@ class CellLooks(QWidget):
 
 def _patch(text: str, color: tuple[float, ...]) -> str:
     r, g, b = (round(255 * v) for v in color[:3])
-    return f'<span style="color: rgb({r},{g},{b})">■</span> {text}'
+    return f'<span style="color: rgb({r},{g},{b})">■</span> {escape(text)}'

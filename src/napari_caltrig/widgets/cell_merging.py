@@ -49,7 +49,6 @@ class CellMerging(QWidget):
         self._session = session
         self._link = link
         self._drawing = drawing
-        self._seeds: list[tuple[float, float]] = []
         self.merge = button(
             "Merge", "Make one cell of the selected ones (undo, or Take apart)", self._merge
         )
@@ -151,34 +150,40 @@ class CellMerging(QWidget):
         from napari_caltrig.curation import parts_by_seeds
 
         unit_id = self._session.selection[0]
-        self._split(lambda: parts_by_seeds(self._session.footprints, unit_id))
+        self._split(unit_id, lambda: parts_by_seeds(self._session.footprints, unit_id))
+
+    # The cell that was selected when the tool was taken is split: another one may be by then.
 
     def _draw(self) -> None:
-        self._drawing.start("path", self._split_by_line)
-
-    def _split_by_line(self, drawn: Drawn) -> None:
         from napari_caltrig.curation import parts_by_line
 
-        if len(self._session.selection) == 1:
-            unit_id = self._session.selection[0]
-            self._split(lambda: parts_by_line(self._session.footprints, unit_id, drawn.vertices))
+        unit_id = self._session.selection[0]
+
+        def cut(drawn: Drawn) -> None:
+            vertices = drawn.vertices
+            self._split(unit_id, lambda: parts_by_line(self._session.footprints, unit_id, vertices))
+
+        self._drawing.start("path", cut)
 
     def _ask(self) -> None:
-        self._seeds = []
-        self._link.click_tool = self._seed
-
-    def _seed(self, y: float, x: float) -> None:
         from napari_caltrig.curation import parts_by_seeds
 
-        self._seeds.append((y, x))
-        if len(self._seeds) < 2:
-            return
-        self._link.click_tool = None
         unit_id = self._session.selection[0]
-        self._split(lambda: parts_by_seeds(self._session.footprints, unit_id, self._seeds))
+        seeds: list[tuple[float, float]] = []
 
-    def _split(self, parts: Any) -> None:
-        unit_id = self._session.selection[0]
+        def plant(y: float, x: float) -> None:
+            seeds.append((y, x))
+            if len(seeds) == 2:
+                self._link.click_tool = None
+                self._split(
+                    unit_id, lambda: parts_by_seeds(self._session.footprints, unit_id, seeds)
+                )
+
+        self._link.click_tool = plant
+
+    def _split(self, unit_id: int, parts: Callable[[], Any]) -> None:
+        if unit_id not in self._session.footprints:
+            return  # undone meanwhile
         ids = attempt(lambda: self._session.split(unit_id, parts()))
         if ids is not None:
             self._session.select(ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer
@@ -107,7 +108,7 @@ class Header(QWidget):
     def _show(self, *_: Any) -> None:
         session, recording = self._session, self._session.recording
         clock = session.clock
-        self.name.setText(f"<b>{recording.name}</b>")
+        self.name.setText(f"<b>{escape(recording.name)}</b>")
         self.name.setToolTip(str(recording.path))
         rate = f"{clock.frame_rate:.4g} Hz" if clock.frame_rate else "frame rate unknown"
         height, width = recording.shape
@@ -118,9 +119,11 @@ class Header(QWidget):
         self.facts.setToolTip(f"Frame rate from: {clock.source}")
         method = recording.metadata.get("dff")
         notes = [f"{k}: {v}" for k, v in recording.unavailable.items()]
-        count = f"{len(notes)} note{'s' * (len(notes) != 1)} on the file (hover)"
-        shown = [f"dF/F: {method['method']}"] * bool(method) + [count] * bool(notes)
-        tips = [method["description"]] * bool(method) + notes
+        shown, tips = [], notes
+        if method:
+            shown, tips = [f"dF/F: {method['method']}"], [method["description"], *notes]
+        if notes:
+            shown.append(f"{len(notes)} note{'s' * (len(notes) != 1)} on the file (hover)")
         self.details.setText(" · ".join(shown))
         self.details.setToolTip("\n".join(tips))
         self.details.setVisible(bool(shown))

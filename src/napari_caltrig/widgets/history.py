@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_caltrig.viewer.links import Links
-from napari_caltrig.viewer.work import notify_error
+from napari_caltrig.widgets.parts import attempt
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent
@@ -78,7 +78,7 @@ class History(QDialog):
         if not self.isVisible():
             return
         self.list.clear()
-        for entry in self.entries:
+        for entry in attempt(lambda: self.entries) or ():
             when = entry.time_utc.astimezone().strftime("%Y-%m-%d %H:%M:%S")
             item = QTreeWidgetItem([entry.description, when, entry.user])
             item.setData(0, Qt.ItemDataRole.UserRole, entry.seq)
@@ -98,8 +98,10 @@ class History(QDialog):
         chosen = self.list.selectedItems()
         text = "Grey edits are undone."
         if chosen:
-            method = how(self._session.store.edit(chosen[0].data(0, Qt.ItemDataRole.UserRole)))
-            text = f"Method: {method}. {text}"
+            seq = chosen[0].data(0, Qt.ItemDataRole.UserRole)
+            edit = attempt(lambda: self._session.store.edit(seq))
+            if edit is not None:
+                text = f"Method: {how(edit)}. {text}"
         self._hint.setText(text)
 
     def _show_button(self) -> None:
@@ -107,37 +109,17 @@ class History(QDialog):
         self.go.setEnabled(bool(self.list.selectedItems()) and not self._session.store.read_only)
 
     def _go(self) -> None:
-        from napari_caltrig.curation import CurationError
-
         chosen = self.list.selectedItems()
-        if not chosen:
-            return
-        try:
+        if chosen:
             self.go_to(chosen[0].data(0, Qt.ItemDataRole.UserRole))
-        except CurationError as error:
-            notify_error(error)
 
     def go_to(self, seq: int) -> None:
         """Undo or redo until the edit with this number is the last one that counts.
 
         An edit that was undone and then overtaken by another one cannot be
-        redone; the state then is the one before it.
-
-        Raises
-        ------
-        CurationError
-            If a step could not be stored; the steps before it stay.
+        redone: nothing happens then but a notification.
         """
-        undone = {e.seq: e.undone for e in self.entries}
-        if undone[seq]:
-            while self._session.store.can_redo and self._is_undone(seq):
-                self._session.redo()
-        else:
-            for _ in range(sum(later > seq and not gone for later, gone in undone.items())):
-                self._session.undo()
-
-    def _is_undone(self, seq: int) -> bool:
-        return next(e.undone for e in self.entries if e.seq == seq)
+        attempt(lambda: self._session.go_to(seq))
 
     def disconnect_all(self) -> None:
         """Stop listening."""

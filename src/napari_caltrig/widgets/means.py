@@ -58,7 +58,6 @@ class MeanChoice(QWidget):
         self.window = QDoubleSpinBox()
         self.window.setRange(0.01, 1e5)
         self.window.setValue(_FIRST_WINDOW_S)
-        self.window.setSuffix(" s" if session.clock.is_known else " frames")
         self.window.setKeyboardTracking(False)
         form = QFormLayout(self)
         form.addRow(QLabel("Mean of the shown signals over"))
@@ -67,7 +66,12 @@ class MeanChoice(QWidget):
         form.addRow("Window", self.window)
         self.kind.currentIndexChanged.connect(lambda _: self.changed.emit())
         self.window.valueChanged.connect(lambda _: self.changed.emit())
+        self.show_clock()
         self.show_groups()
+
+    def show_clock(self) -> None:
+        """Say in what unit the window is typed."""
+        self.window.setSuffix(" s" if self._session.clock.is_known else " frames")
 
     def show_groups(self) -> None:
         """One box for all, accepted and selected cells, and one per group."""
@@ -78,7 +82,8 @@ class MeanChoice(QWidget):
             self._column.removeWidget(box)
             box.deleteLater()
         for name in [n for n in names if n not in self.boxes]:
-            box = QCheckBox(name if name.startswith("group") else f"{name} cells")
+            text = name if name.startswith("group") else f"{name} cells"
+            box = QCheckBox(text.replace("&", "&&"))  # Qt makes a key of a single one
             box.toggled.connect(lambda _: self.changed.emit())
             self.boxes[name] = box
             self._column.addWidget(box)
@@ -149,6 +154,7 @@ class Means:
 
     def forget(self) -> None:
         """Compute all anew: the traces themselves have changed."""
+        self.stop()
         self._raw, self._smooth = {}, {}
 
     def _start(self, key: tuple[str, tuple[int, ...]]) -> None:

@@ -99,13 +99,16 @@ class Review(QWidget):
         self._set_status("unreviewed")
 
     def _set_status(self, status: Any, reason: str = "") -> None:
-        from napari_caltrig.curation import SetStatus
+        from napari_caltrig.curation import CellStatus, SetStatus
 
-        chosen = self._session.selection
+        session, chosen = self._session, self._session.selection
         if not chosen:
             return
-        done = attempt(lambda: self._session.do(SetStatus(chosen, status, reason)))
-        if done is not None and status != "unreviewed":
+        # To say the same again is no edit: undo would seem to do nothing.
+        again = {session.curation.status(u) for u in chosen} == {CellStatus(status, reason)}
+        if not again and attempt(lambda: session.do(SetStatus(chosen, status, reason))) is None:
+            return
+        if status != "unreviewed":
             self.judged.emit()
 
     def show_history(self) -> History:

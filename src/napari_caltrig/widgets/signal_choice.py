@@ -54,8 +54,8 @@ class SignalChoice(QWidget):
         QVBoxLayout(beside).addWidget(self.filters)
         layout = QHBoxLayout(self)
         layout.addLayout(column)
-        if "savgol" in self.boxes:
-            layout.addWidget(beside)
+        layout.addWidget(beside)
+        beside.setVisible("savgol" in self.boxes)
         self.show_known()
 
     def _box(self, name: str) -> QCheckBox:

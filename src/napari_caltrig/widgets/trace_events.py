@@ -88,7 +88,6 @@ class EventChoice(QWidget):
         self.gap.setRange(0, 1e6)
         self.gap.setDecimals(2)
         self.gap.setValue(2.0)
-        self.gap.setSuffix(" s" if session.clock.is_known else " frames")
         self.gap.setToolTip("Longest pause within a bout")
         form = QFormLayout(self)
         form.addRow(self._none)
@@ -97,7 +96,13 @@ class EventChoice(QWidget):
         form.addRow("Pause within a bout", self.gap)
         self.as_bouts.toggled.connect(self._tell)
         self.gap.valueChanged.connect(self._tell)
+        self.show_clock()
         self.show_behaviour()
+
+    def show_clock(self) -> None:
+        """Say in what unit the pause is typed; it is as many frames as the clock says."""
+        self.gap.setSuffix(" s" if self._session.clock.is_known else " frames")
+        self.changed.emit()
 
     def show_behaviour(self) -> None:
         """One box per event of the recording as it is now; those that stay keep their mark."""
@@ -108,7 +113,8 @@ class EventChoice(QWidget):
             box.deleteLater()
         self.boxes = {}
         for index, (name, frames) in enumerate(events.items()):
-            box = QCheckBox(f"{name} ({len(frames)})")
+            text = name.replace("&", "&&")  # Qt makes a key of a single one
+            box = QCheckBox(f"{text} ({len(frames)})")
             box.setStyleSheet(f"QCheckBox {{ color: {event_color(index)}; }}")
             box.setChecked(name in marked)
             box.toggled.connect(self._tell)

@@ -126,6 +126,8 @@ class TimeView:
         self._axis.set_clock(clock, seconds=box.isChecked())
         self._bar.window.set_unit(clock, seconds=box.isChecked())
         self._bar.signals.show_known()
+        self._bar.means.show_clock()
+        self._bar.events.show_clock()
 
     def show_theme(self, theme: str, foreground: str) -> None:
         """Take on the colours of a napari theme."""

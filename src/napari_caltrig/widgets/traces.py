@@ -223,6 +223,7 @@ class TracePlot(QWidget):
             self.time.show_clock()
         self.bar.means.show_groups()
         if change.missed_cells:
+            self._loader.forget()
             self._means.forget()
             self.heatmap.forget()
         if change.missed_cells or change.frame_rate or self._means_changed():

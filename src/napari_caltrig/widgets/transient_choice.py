@@ -46,8 +46,8 @@ class TransientChoice:
         self._outline.setZValue(8)
         view.plot.addItem(self._outline)
         self._links = Links(
-            (session.curation_changed, self._forget_gone),
-            (session.selection_changed, self._forget_gone),
+            (session.curation_changed, self._forget_hidden),
+            (session.selection_changed, self._forget_hidden),
         )
 
     # Choosing ----------------------------------------------------------------
@@ -127,10 +127,11 @@ class TransientChoice:
         last = table.iloc[-1]
         return rows[int(last["unit_id"])], int(last["onset"]), int(table.index[-1])
 
-    def _forget_gone(self, *_: Any) -> None:
+    def _forget_hidden(self, *_: Any) -> None:
+        """What is not shown is not selected: a key would delete it unseen."""
         # There may be tens of thousands of transients, and mostly none is selected.
-        known = set(self._session.curation.transients.ids.tolist()) if self.ids else ()
-        self.choose(i for i in self.ids if i in known)
+        shown = set(self.shown().index) if self.ids else ()
+        self.choose(i for i in self.ids if i in shown)
 
     # Gripping ----------------------------------------------------------------
 

@@ -17,6 +17,8 @@ from napari_caltrig.widgets.parts import attempt, row, tool
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from qtpy.QtGui import QHideEvent
+
     from napari_caltrig.session import Session
     from napari_caltrig.viewer.link import ViewerLink
 
@@ -181,6 +183,12 @@ class Walk(QWidget):
         rate = self._session.clock.frame_rate or 20.0
         due = int((time.perf_counter() - self._started) * rate)
         self._session.set_frame(first + due % (last - first + 1))
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Stop playing: nobody sees the button that would, and another recording may be shown."""
+        self.play.setChecked(False)
+        self._timer.stop()
+        super().hideEvent(event)
 
     # What is shown -----------------------------------------------------------
 
