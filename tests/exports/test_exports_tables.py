@@ -81,6 +81,15 @@ def test_bouts_have_an_end_and_moments_none(read, recording):
     assert table["end_s"].fillna(-1).tolist() == [1.5, -1, 30]
 
 
+def test_signals_have_a_row_per_frame(read, recording):
+    speed = np.linspace(0, 3, 600)
+    signals = recording.replace(behaviour=Behaviour({}, {"speed": speed, "time_s": -speed}))
+    table = read("signals", Curated(signals, Curation.of(signals)))
+    np.testing.assert_allclose(table["speed"], speed)
+    np.testing.assert_allclose(table["signal time_s"], -speed)
+    assert table["time_s"].iloc[-1] == pytest.approx(599 / 20)
+
+
 def test_nothing_decided_gives_tables_with_headers(read, recording):
     nothing = Curated(recording, Curation.of(recording))
     assert len(read("transients", nothing)) == 0

@@ -51,7 +51,7 @@ def write_steps(
 
 
 def table_steps(curated: Curated) -> Steps[dict[str, pd.DataFrame]]:
-    """All tables by name: ``cells``, ``transients``, ``recording`` and ``events``."""
+    """All tables by name: ``cells``, ``transients``, ``recording``, ``events``, ``signals``."""
     from napari_caltrig.measures import measure_steps
 
     recording, curation = curated.recording, curated.curation
@@ -71,6 +71,8 @@ def table_steps(curated: Curated) -> Steps[dict[str, pd.DataFrame]]:
     }
     if recording.behaviour.events:
         found["events"] = _events(curated)
+    if recording.behaviour.signals:
+        found["signals"] = _signals(curated)
     return found
 
 
@@ -172,3 +174,13 @@ def _events(curated: Curated) -> pd.DataFrame:
     table = table.sort_values(["frame", "event"], ignore_index=True)
     table.index.name = "event_id"
     return table
+
+
+def _signals(curated: Curated) -> pd.DataFrame:
+    frames = np.arange(curated.recording.n_frames)
+    columns: dict[str, NDArray[Any]] = {}
+    if curated.clock.is_known:
+        columns["time_s"] = curated.clock.to_seconds(frames)
+    for name, values in curated.recording.behaviour.signals.items():
+        columns[f"signal {name}" if name in ("frame", "time_s") else name] = values
+    return pd.DataFrame(columns, index=pd.Index(frames, name="frame"))
