@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import dask.array as da
 import numpy as np
@@ -19,7 +18,7 @@ from napari_caltrig.cells import (
     score_cells,
 )
 from napari_caltrig.cells.resampling import Resampler
-from napari_caltrig.recording import Footprints, FormatError
+from napari_caltrig.recording import FormatError
 from napari_caltrig.simulation.movies import MovieConfig, simulate_movie
 
 EASY = {
@@ -93,15 +92,6 @@ def test_the_threshold_selects_without_changing_the_cells(result):
     start = time.perf_counter()
     footprints_from_probabilities(result, 0.3)
     assert time.perf_counter() - start < 0.1
-
-
-def test_a_threshold_of_zero_takes_no_mask_that_cannot_be_a_cell(result):
-    hopeless = np.zeros(len(result.candidates))
-    hopeless[0] = 0.2
-    cells = result.candidates
-    scored = replace(result, candidates=Footprints(cells.to_csr(), cells.shape, scores=hopeless))
-    assert len(footprints_from_probabilities(scored, 0.0)) == 1
-    assert scored.rois(0.0)["accepted"].sum() == 1
 
 
 def test_a_single_image_is_enough():

@@ -108,7 +108,8 @@ class CellProbabilities:
         """
         import pandas as pd
 
-        level = _level(self, threshold)
+        check_threshold(threshold)
+        level = self.threshold if threshold is None else threshold
         if self.candidates is None or self.candidates.scores is None:
             raise ValueError(
                 f"the model {self.model!r} has no candidates: its threshold shapes the cells"
@@ -193,18 +194,12 @@ def footprints_from_probabilities(
     ValueError
         If the threshold is not between 0 and 1.
     """
-    level = _level(result, threshold)
+    check_threshold(threshold)
+    level = result.threshold if threshold is None else float(threshold)
     if result.candidates is not None:
         return select_cells(result.candidates, level)
     assert result.paper is not None
     return result.paper.cells(level)
-
-
-def _level(result: CellProbabilities, threshold: float | None) -> float:
-    """Lowest confidence of a cell; above 0, which is that of masks that cannot be one."""
-    check_threshold(threshold)
-    level = result.threshold if threshold is None else threshold
-    return max(float(level), float(np.nextafter(0, 1)))
 
 
 def check_threshold(threshold: float | None) -> None:
