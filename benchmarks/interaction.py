@@ -271,10 +271,16 @@ def measure_cells(workspace: Any, repeats: int) -> Results:
     history = panel.review.show_history()
     result["history opens"] = timed(lambda _: history.show(), few, prepare=lambda _: history.hide())
     result["accept, history open"] = timed(
-        lambda _: accept(), few, prepare=lambda i: session.select([i + 1])
+        lambda _: accept(), few, prepare=lambda i: choose_unreviewed(session, i + 1)
     )
     history.hide()
     return result
+
+
+def choose_unreviewed(session: Any, unit_id: int) -> None:
+    """Select a cell, and forget how it was judged: the same judgement twice is no edit."""
+    session.do(SetStatus((unit_id,), "unreviewed"))
+    session.select([unit_id])
 
 
 def measure_image(workspace: Any, repeats: int) -> Results:
@@ -294,7 +300,7 @@ def measure_image(workspace: Any, repeats: int) -> Results:
     result["accept, all-cells image"] = timed(
         lambda _: workspace.panel.review.keys["A"](),
         repeats,
-        prepare=lambda i: session.select([i + 1]),
+        prepare=lambda i: choose_unreviewed(session, i + 1),
     )
     hide(0)
     return result

@@ -22,6 +22,10 @@ def listed(history):
     return [history.list.topLevelItem(i).text(0) for i in range(history.list.topLevelItemCount())]
 
 
+def choose(history, row):
+    history.list.setCurrentItem(history.list.topLevelItem(row))
+
+
 def accepted(workspace):
     return workspace.session.curation.with_status("accepted")
 
@@ -40,13 +44,12 @@ def test_it_says_by_which_method(history, workspace):
     found = pd.DataFrame({"unit_id": [5], "onset": [1], "peak": [3], "end": [9]})
     found = found.assign(method="network", model="gru 1.1")
     session.do(AddTransients(numbered(found, session.curation)))
-    history.list.topLevelItem(0).setSelected(True)
+    choose(history, 0)
     assert "network (gru 1.1)" in history._hint.text()
-    history.list.clearSelection()
-    history.list.topLevelItem(1).setSelected(True)
+    choose(history, 1)
     assert "by hand" in history._hint.text()
     session.merge([8, 9])
-    history.list.topLevelItem(0).setSelected(True)
+    choose(history, 0)
     assert "merged" in history._hint.text()
 
 
@@ -55,11 +58,27 @@ def test_it_follows_while_it_is_open(history, workspace):
     assert listed(history)[0].endswith("vessel")
 
 
+def test_edits_are_grey_while_they_are_undone_and_the_chosen_one_stays(history, workspace):
+    def grey():
+        items = [history.list.topLevelItem(i) for i in range(3)]
+        return [item.foreground(0).color().getRgb()[:3] == (128, 128, 128) for item in items]
+
+    choose(history, 2)
+    assert grey() == [True, False, False]
+    workspace.session.undo()
+    assert grey() == [True, True, False]
+    workspace.session.redo()
+    workspace.session.redo()
+    assert grey() == [False, False, False]
+    assert history.list.selectedItems()[0].text(0) == "Accept cell 0"
+    assert listed(history) == ["Accept cell 3", "Accept cell 2", "Accept cell 0"]
+
+
 def test_it_goes_back_and_forth(history, workspace):
-    history.list.topLevelItem(2).setSelected(True)
+    choose(history, 2)
     history.go.click()
     assert accepted(workspace) == [0]
-    history.list.topLevelItem(0).setSelected(True)
+    choose(history, 0)
     history.go.click()
     assert accepted(workspace) == [0, 2, 3]
 
@@ -85,7 +104,7 @@ def test_a_file_that_was_broken_meanwhile_is_a_message(history, workspace, capsy
     before = workspace.session.curation
     for button in (workspace.panel.review.undo, workspace.panel.review.history):
         button.click()
-    history.list.topLevelItem(0).setSelected(True)
+    choose(history, 0)
     assert "could not be read" in capsys.readouterr().out
     assert workspace.session.curation == before
 

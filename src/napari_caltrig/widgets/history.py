@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QBrush, QColor
@@ -24,10 +24,18 @@ from napari_caltrig.widgets.parts import attempt
 if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent
 
-    from napari_caltrig.curation import Entry
+    from napari_caltrig.curation import Change, Entry
     from napari_caltrig.session import Session
 
 _UNDONE = QBrush(QColor(128, 128, 128))
+
+
+def _item(entry: Entry) -> QTreeWidgetItem:
+    when = entry.time_utc.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    item = QTreeWidgetItem([entry.description, when, entry.user])
+    item.setData(0, Qt.ItemDataRole.UserRole, entry.seq)
+    item.setToolTip(0, f"edit {entry.seq}, napari-caltrig {entry.app_version}")
+    return item
 
 
 class History(QDialog):
@@ -42,6 +50,8 @@ class History(QDialog):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = session
+        self._items: dict[int, QTreeWidgetItem] = {}
+        self._undone: set[int] = set()
         self.setWindowTitle(f"History of {session.recording.name}")
         self.resize(620, 420)
         self.list = QTreeWidget()
@@ -59,7 +69,7 @@ class History(QDialog):
         layout.addWidget(self.list, 1)
         layout.addLayout(row)
         self._links = Links(
-            (session.curation_changed, self._refresh),
+            (session.curation_changed, self._on_change),
             (self.list.itemSelectionChanged, self._show_button),
         )
         self._refresh()
@@ -74,21 +84,29 @@ class History(QDialog):
         """The edits that are listed, the newest first; undo and redo are no edits."""
         return [e for e in reversed(self._session.store.history()) if e.act == "do"]
 
-    def _refresh(self, *_: Any) -> None:
-        if not self.isVisible():
+    def _on_change(self, change: Change) -> None:
+        if change.act == "reload":  # who knows what another window has done to the file
+            self.list.clear()
+            self._items, self._undone = {}, set()
+        self._refresh()
+
+    def _refresh(self) -> None:
+        entries = attempt(lambda: self.entries) if self.isVisible() else None
+        if entries is None:
             return
-        self.list.clear()
-        for entry in attempt(lambda: self.entries) or ():
-            when = entry.time_utc.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-            item = QTreeWidgetItem([entry.description, when, entry.user])
-            item.setData(0, Qt.ItemDataRole.UserRole, entry.seq)
-            item.setToolTip(0, f"edit {entry.seq}, napari-caltrig {entry.app_version}")
-            if entry.undone:
-                for column in range(3):
-                    item.setForeground(column, _UNDONE)
-            self.list.addTopLevelItem(item)
-        for column in (1, 2):
-            self.list.resizeColumnToContents(column)
+        # There may be thousands of edits: what is listed stays, since the log only grows.
+        new = [entry for entry in entries if entry.seq not in self._items]
+        items = [_item(entry) for entry in new]
+        self._items |= {entry.seq: item for entry, item in zip(new, items, strict=True)}
+        self.list.insertTopLevelItems(0, items)
+        undone = {entry.seq for entry in entries if entry.undone}
+        for seq in undone ^ self._undone:
+            for column in range(3):
+                self._items[seq].setForeground(column, _UNDONE if seq in undone else QBrush())
+        self._undone = undone
+        if items:
+            for column in (1, 2):
+                self.list.resizeColumnToContents(column)
         self._show_button()
 
     def _show_details(self) -> None:
