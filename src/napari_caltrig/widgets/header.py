@@ -87,12 +87,14 @@ class Header(QWidget):
         self.rate.setRange(0.1, 1000)
         self.rate.setDecimals(3)
         self.rate.setSuffix(" Hz")
+        # Napari's style has wide buttons, of which Qt's own hint of the width knows nothing.
+        self.rate.setMinimumWidth(self.rate.fontMetrics().horizontalAdvance("1000.000 Hz") + 62)
         self.rate.setValue(self._session.clock.frame_rate or 20.0)
         button = QPushButton("Set frame rate")
         button.clicked.connect(self._set_rate)
         layout = QHBoxLayout(row)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(QLabel("The file does not say the frame rate:"))
+        layout.addWidget(QLabel("Frame rate, not in the file:"))
         layout.addWidget(self.rate)
         layout.addWidget(button)
         return row
