@@ -136,6 +136,20 @@ def test_a_removed_missed_cell_leaves_selection_and_table(session):
     assert unit_id not in session.cell_table().index
 
 
+def test_denoised_traces_have_no_snr_here_either(recording, tmp_path):
+    """The table of the workspace says what the measures of the Results panel say."""
+    denoised = {name: recording.traces[name] for name in ("C", "S", "dff")}
+    store = CurationStore.for_recording(recording, folder=tmp_path)
+    session = Session(recording.replace(traces=denoised), store)
+    session.add_measures(run(session.measure_steps()))
+    painted, merged = paint(session), session.merge([8, 9])
+    session.add_traces(run(session.load_steps([("dff", painted), ("dff", merged)])))
+    table = session.cell_table()
+    assert table.index[table["SNR"].notna()].tolist() == [painted]  # its trace is of the movie
+    assert table["peak_dff"].notna().all()
+    store.close()
+
+
 def test_the_table_has_a_row_for_every_cell(session):
     session.add_measures(run(session.measure_steps()))
     table = session.cell_table()

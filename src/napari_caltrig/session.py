@@ -312,8 +312,7 @@ class Session:
         if name == "raw" and not self.curation.missed_cells[unit_id].mixture:
             self.missed_traces[unit_id] = pyramid.values.astype(np.float64)
         elif name == "dff" and unit_id not in self.measures["SNR"]:
-            values = session_cells.measured(pyramid.values[None])
-            self.add_measures({name: {unit_id: v[0]} for name, v in values.items()})
+            self.add_measures(session_cells.measured(self, [unit_id], pyramid.values[None]))
 
     def _forget(self, unit_id: int) -> None:
         for key in [k for k in self._traces if k[1] == unit_id]:

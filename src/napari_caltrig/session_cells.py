@@ -25,7 +25,7 @@ MEASURES = ("SNR", "peak_dff")
 
 COLUMNS = {
     "status": "what you decided, else the pipeline",
-    "SNR": "height of the largest transients over the noise level of dF/F",
+    "SNR": "height of the largest transients over the noise level of dF/F; none without raw traces",
     "transients": "number of transients",
     "rate": "transients per minute",
     "peak_dff": "largest dF/F",
@@ -88,6 +88,7 @@ def measure_steps(session: Session, block: int = 64) -> Steps[dict[str, dict[int
         Per measure a value per unit_id. ``SNR`` is the 99.9th percentile of dF/F
         above its median, over the noise level: the project's own measure,
         comparable between cells, unlike the pipelines' (see ``quality``).
+        It is NaN where dF/F was made of denoised traces, as in `measures`.
         ``peak_dff`` is the largest dF/F.
     """
     result: dict[str, dict[int, float]] = {name: {} for name in MEASURES}
@@ -96,21 +97,26 @@ def measure_steps(session: Session, block: int = 64) -> Steps[dict[str, dict[int
     unit_ids = [int(u) for u in session.recording.unit_ids]
     for start in range(0, len(unit_ids), block):
         dff = np.asarray(session.recording.traces["dff"][start : start + block])
-        for name, values in measured(dff).items():
-            result[name].update(zip(unit_ids[start : start + block], values, strict=True))
+        for name, values in measured(session, unit_ids[start : start + block], dff).items():
+            result[name].update(values)
         yield Step(min(start + block, len(unit_ids)), len(unit_ids), "Measuring cells")
     return result
 
 
-def measured(dff: NDArray[Any]) -> dict[str, list[float]]:
-    """Measures of cells by their dF/F, shape (cells, frames)."""
+def measured(
+    session: Session, unit_ids: Sequence[int], dff: NDArray[Any]
+) -> dict[str, dict[int, float]]:
+    """Measures of cells by their dF/F, shape (cells, frames); see `measure_steps`."""
+    from napari_caltrig.measures.cell_measures import cells_without_noise
     from napari_caltrig.transients import noise_level
 
     with np.errstate(all="ignore"):
         height = np.nanpercentile(dff, 99.9, axis=1) - np.nanmedian(dff, axis=1)
         snr = height / noise_level(dff)
         peak = np.fmax.reduce(dff, axis=1)
-    return {"SNR": [float(v) for v in snr], "peak_dff": [float(v) for v in peak]}
+    snr[np.isin(unit_ids, list(cells_without_noise(session.recording, session.curation)))] = np.nan
+    values = {"SNR": snr.tolist(), "peak_dff": peak.tolist()}
+    return {name: dict(zip(unit_ids, column, strict=True)) for name, column in values.items()}
 
 
 def suggestion_steps(

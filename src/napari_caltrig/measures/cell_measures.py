@@ -14,8 +14,8 @@ from napari_caltrig.measures.even_time import frame_period
 from napari_caltrig.measures.transient_measures import CELLS_PER_BLOCK, Compat
 
 if TYPE_CHECKING:
-    from napari_caltrig.curation import CellStatus
-    from napari_caltrig.recording import Clock, Footprints
+    from napari_caltrig.curation import CellStatus, Curation
+    from napari_caltrig.recording import Clock, Footprints, Recording
 
 MAD_TO_SD = 1.4826  # of a normal distribution
 
@@ -138,6 +138,16 @@ def trace_measures(dff: Any, unit_ids: Iterable[int]) -> pd.DataFrame:
                 values["mad_dff"][start + i] = MAD_TO_SD * np.median(np.abs(trace - middle))
                 values["snr"][start + i] = (np.percentile(trace, 99.9) - middle) / noise[i]
     return pd.DataFrame(values, index=ids)
+
+
+def cells_without_noise(recording: Recording, curation: Curation) -> set[int]:
+    """Cells whose dF/F was made here of denoised traces, for want of raw ones: no SNR is theirs."""
+    method = dict(recording.metadata.get("dff") or {}).get("method")
+    stored = method not in ("background", "percentile", "denoised")
+    if "raw" in recording.traces or "dff" not in recording.traces or stored:
+        return set()
+    mixed = {unit_id for unit_id, cell in curation.missed_cells.items() if cell.mixture}
+    return mixed.union(recording.unit_ids.tolist())
 
 
 def observed_seconds(n_observed: NDArray[np.float64], clock: Clock) -> NDArray[np.float64]:

@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 
 from napari_caltrig.curation.state import CellStatus, Curation
 from napari_caltrig.measures.caltrig import caltrig_cells, caltrig_transients
-from napari_caltrig.measures.cell_measures import cell_table, trace_measures
+from napari_caltrig.measures.cell_measures import (
+    cell_table,
+    cells_without_noise,
+    trace_measures,
+)
 from napari_caltrig.measures.columns import TRANSIENT
 from napari_caltrig.measures.summary import recording_summary
 from napari_caltrig.measures.transient_measures import CELLS_PER_BLOCK, Compat, transient_table
@@ -137,7 +141,7 @@ def measure_steps(
     transients = parts.transients()
     footprints = all_footprints(recording, curation)
     traces = parts.traces()
-    noiseless = _without_noise(recording, curation)
+    noiseless = cells_without_noise(recording, curation)
     traces.loc[traces.index.isin(noiseless), ["noise_dff", "snr"]] = np.nan
     cells = cell_table(
         transients,
@@ -265,16 +269,6 @@ def _with_cells(transients: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     return table[list(TRANSIENT)]
 
 
-def _without_noise(recording: Recording, curation: Curation) -> set[int]:
-    """Cells whose dF/F was made here of denoised traces, for want of raw ones."""
-    method = dict(recording.metadata.get("dff") or {}).get("method")
-    stored = method not in ("background", "percentile", "denoised")
-    if "raw" in recording.traces or "dff" not in recording.traces or stored:
-        return set()
-    mixed = {unit_id for unit_id, cell in curation.missed_cells.items() if cell.mixture}
-    return mixed.union(recording.unit_ids.tolist())
-
-
 def _missing(
     recording: Recording, curation: Curation, clock: Clock, traced: set[int]
 ) -> dict[str, str]:
@@ -286,7 +280,7 @@ def _missing(
         missing["dF/F"] = (
             "the recording has no traces: no amplitudes, rise and decay, SD, MAD and SNR"
         )
-    if _without_noise(recording, curation):
+    if cells_without_noise(recording, curation):
         missing["noise and SNR"] = (
             "there are no raw traces, and denoised ones do not show the noise (see dF/F)"
         )
