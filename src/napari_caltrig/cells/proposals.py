@@ -13,6 +13,7 @@ from scipy import sparse
 
 from napari_caltrig.cells.channels import channels_of
 from napari_caltrig.cells.finding import footprints_from_probabilities
+from napari_caltrig.cells.scoring import pairwise_iou
 from napari_caltrig.cells.wand import wand_image
 from napari_caltrig.recording import Footprints
 
@@ -189,10 +190,8 @@ class Proposals:
         known = self.own if self.hidden is None else _piled(self.hidden, self.own)
         if not len(known) or not len(rois):
             return np.zeros(len(rois), bool)
-        a, b = rois.binarized(0.5), known.binarized(0.5)
-        shared = (a @ b.T).toarray()
-        union = np.diff(a.indptr)[:, None] + np.diff(b.indptr)[None] - shared
-        return np.asarray((shared / np.maximum(union, 1)).max(axis=1) > SAME_ROI)
+        iou = pairwise_iou(rois.binarized(0.5), known.binarized(0.5))
+        return np.asarray(iou.max(axis=1) > SAME_ROI)
 
 
 def growing_image(found: CellProbabilities) -> NDArray[np.float32]:

@@ -124,7 +124,10 @@ class _Matcher:
         areas = np.diff((care if self.n_care else others).indptr)
         self.diameter = float(np.median(2 * np.sqrt(areas / np.pi))) if areas.size else 0.0
         self.radius = CENTROID_FACTOR * self.diameter
-        self.iou_care, self.iou_others = _iou(predicted, care), _iou(predicted, others)
+        self.iou_care, self.iou_others = (
+            pairwise_iou(predicted, care),
+            pairwise_iou(predicted, others),
+        )
         centres = [_centroids(m, shape) for m in (predicted, care, others)]
         self.gap_care, self.gap_others = (_distances(centres[0], c) for c in centres[1:])
 
@@ -168,7 +171,8 @@ def _filled(footprints: Footprints) -> sparse.csr_array:
     return sparse.csr_array(footprints.binarized(PEAK_FRACTION).astype(np.float64))
 
 
-def _iou(a: sparse.csr_array, b: sparse.csr_array) -> NDArray[np.float64]:
+def pairwise_iou(a: sparse.csr_array, b: sparse.csr_array) -> NDArray[np.float64]:
+    """Intersection over union of binary masks (cells, pixels), shape (cells of a, cells of b)."""
     shared = np.asarray((a @ b.T).toarray(), dtype=np.float64).reshape(a.shape[0], b.shape[0])
     areas = np.diff(a.indptr)[:, None] + np.diff(b.indptr)[None, :] - shared
     return np.asarray(shared / np.maximum(areas, 1))

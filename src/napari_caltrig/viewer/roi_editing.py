@@ -137,13 +137,13 @@ def same_roi(rois: Footprints, mask: ArrayLike) -> int | None:
         Its id; it and the mask share more than `SAME_ROI` of their union.
     """
     from napari_caltrig.cells.proposals import SAME_ROI
+    from napari_caltrig.cells.scoring import pairwise_iou
+    from napari_caltrig.recording import Footprints
 
-    inside = np.asarray(mask, bool).ravel()
     if not len(rois):
         return None
-    bodies = rois.binarized(0.5)
-    shared = bodies @ inside.astype(np.float32)
-    iou = shared / np.maximum(np.diff(bodies.indptr) + inside.sum() - shared, 1)
+    own = Footprints.from_dense(np.asarray(mask, np.float32)[None])
+    iou = pairwise_iou(rois.binarized(0.5), own.binarized(0.5))[:, 0]
     best = int(np.argmax(iou))
     return int(rois.unit_ids[best]) if iou[best] > SAME_ROI else None
 
